@@ -1,0 +1,58 @@
+"""seqgen: sequence models for a corpus of your own.
+
+>>> import seqgen
+>>> seqgen.train("diary.txt", time="3m")                      # doctest: +SKIP
+>>> model = seqgen.load("diary")                              # doctest: +SKIP
+>>> print("".join(model.sample("Dear ")))                     # doctest: +SKIP
+>>> model.score("Dear diary").nats_per_symbol                 # doctest: +SKIP
+
+The names below are the public surface; they are imported when first used, so that ``import seqgen`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from seqgen.errors import CheckpointError, DataError, SeqgenError, TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from seqgen.api import Loaded, Sample, Score, load
+    from seqgen.recipe import Recipe
+    from seqgen.training import Outcome, Progress, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "Loaded",
+    "Outcome",
+    "Progress",
+    "Recipe",
+    "Sample",
+    "Score",
+    "SeqgenError",
+    "TrainingError",
+    "UsageError",
+    "__version__",
+    "load",
+    "train",
+]
+
+_HOMES = {
+    "Loaded": "api",
+    "Sample": "api",
+    "Score": "api",
+    "load": "api",
+    "Recipe": "recipe",
+    "Outcome": "training",
+    "Progress": "training",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"seqgen.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'seqgen' has no attribute {name!r}")

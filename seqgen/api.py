@@ -1,0 +1,274 @@
+"""What a script or a notebook uses: ``load()`` a checkpoint, then ``sample()`` and ``score()`` it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqgen.checkpoint import Checkpoint, find_checkpoint
+from seqgen.corpus import read_split, reopen
+from seqgen.decoding.rules import RuleSettings
+from seqgen.errors import DataError
+from seqgen.evaluation import Evaluation, evaluate, nats_of
+from seqgen.generation import TILE, SampleSettings, Writing, generate, new_random_seed
+from seqgen.machine import default_threads, pick_device, torch_settings
+from seqgen.modalities import MODALITIES
+from seqgen.tokenizers import DOCUMENT
+
+
+@dataclass(frozen=True)
+class Score:
+    """How surprising a text is.
+
+    Attributes:
+        symbols: the text's symbols, as text.
+        nats: the surprise of each symbol in nats.
+        characters: how many characters the text has.
+    """
+
+    symbols: tuple[str, ...]
+    nats: tuple[float, ...]
+    characters: int
+
+    @property
+    def nats_per_symbol(self) -> float:
+        """The mean surprise of a symbol; 0 for an empty text."""
+        return math.fsum(self.nats) / max(1, len(self.nats))
+
+    @property
+    def bits_per_character(self) -> float:
+        """The text's information in bits for each of its characters."""
+        return math.fsum(self.nats) / math.log(2) / max(1, self.characters)
+
+
+class Sample(Iterator[str]):
+    """One sample, drawn while it is iterated: the seed first, then piece by piece what the model writes.
+
+    Attributes:
+        index: its number among the samples of one call.
+        seed: what it grows from.
+        random_seed: with the index it makes the sample repeatable.
+        path: "single" or "tile", the way it was computed.
+    """
+
+    def __init__(
+        self, index: int, seed: str, random_seed: int, path: str, writing: Writing, pieces: Iterator[str]
+    ) -> None:
+        self.index, self.seed, self.random_seed, self.path = index, seed, random_seed, path
+        self.seconds = 0.0
+        self._writing, self._pieces = writing, pieces
+
+    def __next__(self) -> str:
+        start = time.perf_counter()
+        try:
+            return next(self._pieces)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    @property
+    def continuation(self) -> str:
+        """What the model has written so far, without the seed."""
+        return self._writing.text
+
+    @property
+    def text(self) -> str:
+        """Seed and continuation so far; invalid bytes are shown as replacement characters."""
+        return self.seed + self._writing.text
+
+    @property
+    def data(self) -> bytes:
+        """Seed and continuation so far as raw bytes."""
+        return self.seed.encode("utf-8", "surrogatepass") + self._writing.data
+
+    @property
+    def symbols(self) -> int:
+        """How many symbols the model has drawn."""
+        return self._writing.symbols
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Why it ended: "length", "stop", "document", "sentence", "block"; None while it has not."""
+        return self._writing.stopped_by
+
+    def finish(self) -> str:
+        """Ends it here; returns what was held back."""
+        return self._writing.finish()
+
+    def to_dict(self, files: list[str], settings: SampleSettings) -> dict[str, Any]:
+        """As plain data, for `--json`."""
+        plain = dataclasses.asdict(settings)
+        return {
+            "index": self.index,
+            "seed": self.seed,
+            "text": self.text,
+            "continuation": self.continuation,
+            "files": files,
+            "symbols": self.symbols,
+            "seconds": self.seconds,
+            "stopped_by": self.stopped_by,
+            "random_seed": self.random_seed,
+            "path": self.path,
+            "settings": {**plain.pop("rules"), **plain},
+        }
+
+
+class Loaded:
+    """A trained model, ready to be played with.
+
+    Args:
+        checkpoint: an opened checkpoint.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
+        self.checkpoint = checkpoint
+        self.device = pick_device(device)
+        self.tokenizer = checkpoint.tokenizer()
+        self.modality = MODALITIES[checkpoint.recipe.corpus.kind]
+        self.model = checkpoint.load_model(self.tokenizer.size, self.device)
+
+    def sample(
+        self,
+        seed: str = "",
+        *,
+        length: int | None = None,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: tuple[str, ...] = (),
+        random_seed: int | None = None,
+    ) -> Sample:
+        """One sample as an iterator of pieces of text, the seed first: ``"".join(model.sample("def "))``.
+
+        Args:
+            seed: what it grows from.
+            length: characters to write at most; None: until a document or a sentence ends.
+            temperature: see `RuleSettings`, as for `top_k`, `top_p` and `min_p`.
+            top_k: among the likeliest so many.
+            top_p: among the likeliest with this probability together.
+            min_p: among those at least this share as likely as the likeliest.
+            stop: end before the first of these texts.
+            random_seed: for a sample that can be repeated.
+
+        Raises:
+            UsageError: a setting that cannot be meant.
+            DataError: the seed cannot be read.
+        """
+        rules = RuleSettings(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+        settings = SampleSettings(rules=rules, length=length, stop=tuple(stop))
+        return next(self.samples(seed, settings, count=1, random_seed=random_seed))
+
+    def samples(
+        self, seed: str, settings: SampleSettings, count: int, random_seed: int | None = None
+    ) -> Iterator[Sample]:
+        """Many samples of one seed, in order. A sole one streams; of several each comes when it is complete."""
+        random_seed = new_random_seed() if random_seed is None else random_seed
+        prompt = self._prompt(seed)
+        if count == 1:
+            writing = self._writing(settings)
+            yield Sample(
+                0, seed, random_seed, "single", writing, self._stream(seed, prompt, settings, random_seed, writing)
+            )
+            return
+        for first in range(0, count, TILE):
+            yield from self._tile(seed, prompt, settings, random_seed, range(first, min(count, first + TILE)))
+
+    def score(self, text: str) -> Score:
+        """How surprising each symbol of a text is, read as the beginning of a document.
+
+        Raises:
+            DataError: the text cannot be read.
+        """
+        ids = self._prompt(text)
+        with torch_settings(default_threads(), self.device):
+            nats = nats_of(self.model, torch.tensor(ids))
+        decoder = self.tokenizer.decoder()
+        shown = tuple(decoder.feed(symbol).decode("utf-8", "replace") for symbol in ids[1:])
+        return Score(shown, tuple(nats.tolist()), len(text))
+
+    def evaluate(self, *corpora: str, split: str | None = None) -> Evaluation:
+        """How well the model predicts a split of the corpus that it was trained on, or the whole of another text.
+
+        Args:
+            corpora: another text; none: the model's own corpus.
+            split: `train`, `valid` or `test` of the own corpus; default: `test`, or `valid` where there is no test text.
+
+        Raises:
+            DataError: the corpus has changed or cannot be read, or the split is empty.
+        """
+        recipe, record = self.checkpoint.recipe, self.checkpoint.manifest.corpus
+        corpus = None
+        try:
+            corpus = reopen(recipe.corpus, recipe.tokenizer, record.get("entry", ""), record.get("digest", ""))
+        except DataError:
+            if not corpora:
+                raise
+        with torch_settings(default_threads(), self.device):
+            if corpora:
+                part = read_split(corpora, recipe.corpus, self.tokenizer, corpus.splits["train"] if corpus else None)
+                return evaluate(self.model, self.tokenizer, part, ", ".join(corpora))
+            assert corpus is not None
+            split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
+            return evaluate(self.model, self.tokenizer, corpus.splits[split], split)
+
+    def unknown(self, seed: str) -> list[str]:
+        """The characters of a seed that the model never learned as such."""
+        return self.tokenizer.unknown(seed)
+
+    def _prompt(self, text: str) -> list[int]:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            place = next(place for place, character in enumerate(text) if "\ud800" <= character <= "\udfff")
+            raise DataError(
+                f"the text is not valid Unicode: character {place} is half of a pair", hint="Pass it as UTF-8."
+            )
+        return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
+
+    def _writing(self, settings: SampleSettings) -> Writing:
+        return Writing(self.tokenizer, settings, self.modality)
+
+    def _stream(
+        self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, writing: Writing
+    ) -> Iterator[str]:
+        yield seed
+        if writing.done:
+            return
+        for (symbol,) in generate(self.model, prompt, settings.rules, random_seed, [0]):
+            if piece := writing.feed(symbol):
+                yield piece
+            if writing.done:
+                return
+
+    def _tile(
+        self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, indices: range
+    ) -> Iterator[Sample]:
+        start = time.perf_counter()
+        writings = [self._writing(settings) for _ in indices]
+        if not all(writing.done for writing in writings):
+            # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
+            padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
+            for symbols in generate(self.model, prompt, settings.rules, random_seed, padded):
+                for writing, symbol in zip(writings, symbols, strict=False):
+                    writing.feed(symbol)
+                if all(writing.done for writing in writings):
+                    break
+        for index, writing in zip(indices, writings, strict=True):
+            sample = Sample(index, seed, random_seed, "tile", writing, iter([seed, writing.text]))
+            sample.seconds = time.perf_counter() - start
+            yield sample
+
+
+def load(name: str | Path, device: str = "auto") -> Loaded:
+    """A trained model by the path of its folder, or by its name in `./checkpoints`.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    return Loaded(find_checkpoint(str(name)), device)

@@ -1,0 +1,435 @@
+"""One folder holds all that a trained model is: weights, recipe, tokenizer, metrics. The only reader and writer of it.
+
+New files get new names (with a hash of their content), are written and synced, and only then is ``checkpoint.json``
+replaced by rename: the one commit point. A power cut at any moment leaves the old set or the new one, whole.
+Nothing in it is code: weights are safetensors, the rest is JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+
+from seqgen import __version__
+from seqgen.errors import CheckpointError, SeqgenError, UsageError
+from seqgen.recipe import Recipe
+from seqgen.tokenizers import TOKENIZERS, Tokenizer
+
+if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqgen list` need not wait for it
+    from torch import Tensor
+
+    from seqgen.models import LanguageModel
+
+FORMAT = 1
+MANIFEST = "checkpoint.json"
+METRICS, TIMING, LOSS_PLOT, LOCK = "metrics.jsonl", "timing.jsonl", "loss.png", ".lock"
+LARGEST_JSON = 64 << 20
+KEPT_STATES = 2
+_OWN_FILES = re.compile(r"(model-\w+\.safetensors|tokenizer-\w+\.json|state-\d+-\w+\.(safetensors|json)|.*\.tmp)")
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    return {"seqgen": __version__, "python": platform.python_version(), "torch": importlib.metadata.version("torch")}
+
+
+@dataclass
+class Manifest:
+    """What `checkpoint.json` says."""
+
+    recipe: Recipe
+    model: str = "language"
+    status: str = "running"
+    """`running`, `interrupted`, or `finished`."""
+    step: int = 0
+    metrics: dict[str, Any] = field(default_factory=dict)
+    corpus: dict[str, Any] = field(default_factory=dict)
+    """Of the corpus: its digest, characters, documents, how it was split, how many files were left out and why."""
+    budget: dict[str, float] = field(default_factory=dict)
+    """What the run was asked to be, so that the same command with --resume is known again."""
+    weights: str = ""
+    tokenizer: str = ""
+    states: list[list[str]] = field(default_factory=list)
+    """The complete training states, oldest first: names of tensors and of JSON."""
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that belongs to the checkpoint."""
+    versions: dict[str, str] = field(default_factory=versions)
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a training needs to go on as if it had never stopped.
+
+    Attributes:
+        tensors: weights, averages, best weights, optimiser, hidden states, generators.
+        values: step, position in the corpus, counters, and the length of `metrics.jsonl` in bytes.
+    """
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+
+class Checkpoint:
+    """A checkpoint folder, opened for reading.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it is of a newer format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = _read_manifest(folder)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe that it was trained with."""
+        return self.manifest.recipe
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, its file verified."""
+        kind = self.recipe.tokenizer.kind
+        if kind not in TOKENIZERS:
+            raise CheckpointError(
+                f"unknown tokenizer {kind!r}", where=str(self.folder), hint="A newer seqgen may know it."
+            )
+        path = self.folder / self.manifest.tokenizer
+        try:
+            return TOKENIZERS[kind].from_json(json.loads(self._read(self.manifest.tokenizer)))
+        except (ValueError, RecursionError, AttributeError) as error:
+            raise CheckpointError(f"not a tokenizer of kind {kind}: {error}", where=str(path)) from error
+
+    def load_model(self, size: int, device: str = "cpu") -> LanguageModel:
+        """The trained network in evaluation mode, its file verified before anything is allocated.
+
+        Args:
+            size: how many symbols the tokenizer has.
+            device: where the weights go.
+        """
+        import torch
+        from safetensors.torch import load as load_tensors
+
+        from seqgen.models import MODELS
+
+        path = self.folder / self.manifest.weights
+        try:
+            weights = load_tensors(self._read(self.manifest.weights))
+        except SafetensorError as error:
+            raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
+        if self.manifest.model not in MODELS:
+            raise CheckpointError(
+                f"unknown model {self.manifest.model!r}", where=str(self.folder), hint="A newer seqgen may know it."
+            )
+        with torch.device("meta"):
+            model = MODELS[self.manifest.model](size, self.recipe.model)
+        wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        if {name: tensor.shape for name, tensor in weights.items()} != wanted:
+            raise CheckpointError(
+                "the weights are not of the shape that the recipe says", where=str(path), hint="Train or copy it again."
+            )
+        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+            raise CheckpointError(
+                "the weights hold numbers that are not finite", where=str(path), hint="Train or copy it again."
+            )
+        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+        return model.to(device).requires_grad_(False).eval()
+
+    def parameters(self) -> int:
+        """How many numbers the model has, from the header of its file."""
+        path = self.folder / self.manifest.weights
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a dict
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
+
+    def training_state(self) -> TrainingState:
+        """The newest training state whose files are whole.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        from safetensors.torch import load as load_tensors
+
+        problem: CheckpointError | None = None
+        for tensors, values in reversed(self.manifest.states):
+            try:
+                return TrainingState(load_tensors(self._read(tensors)), json.loads(self._read(values)))
+            except (CheckpointError, SafetensorError, ValueError) as error:
+                problem = (
+                    error
+                    if isinstance(error, CheckpointError)
+                    else CheckpointError(str(error), where=str(self.folder / tensors))
+                )
+        raise problem or CheckpointError("it holds no training state to go on from", where=str(self.folder))
+
+    def _read(self, name: str) -> bytes:
+        """The bytes of a file that belongs to the checkpoint, if they are the ones that were written."""
+        path = self.folder / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot be read: {error.strerror}",
+                where=str(path),
+                hint="The checkpoint is incomplete; copy the whole folder.",
+            ) from error
+        if hashlib.sha256(data).hexdigest() != self.manifest.files.get(name):
+            raise CheckpointError(
+                "the file was changed or cut short since it was written",
+                where=str(path),
+                hint="Copy the whole folder again.",
+            )
+        return data
+
+
+class CheckpointWriter:
+    """A checkpoint folder, held for writing by one training at a time.
+
+    Args:
+        folder: created if it does not exist.
+
+    Raises:
+        CheckpointError: another training holds it, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            (folder / "resume").mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / LOCK)
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CheckpointError(
+                "another training is writing into this folder",
+                where=str(folder),
+                hint="Wait for it, or choose another --name.",
+            ) from error
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+
+    def close(self) -> None:
+        """Lets another training have the folder."""
+        self._lock.release()
+
+    def commit(
+        self,
+        manifest: Manifest,
+        weights: Mapping[str, Tensor],
+        tokenizer: Tokenizer,
+        state: TrainingState | None = None,
+    ) -> None:
+        """Writes what is new and makes it the checkpoint, all at once.
+
+        Args:
+            manifest: what it says; the names and hashes of the files are filled in.
+            weights: the model's tensors.
+            tokenizer: the symbols.
+            state: the training state, where there is one to keep.
+        """
+        try:
+            weights_data = _tensor_bytes(weights)
+            manifest.files = {name: manifest.files[name] for names in manifest.states for name in names}
+            manifest.weights = self._store("model-{}.safetensors", weights_data, manifest)
+            manifest.tokenizer = self._store("tokenizer-{}.json", _json(tokenizer.to_json()), manifest)
+            if state is not None:
+                self._add_state(manifest, state)
+            _write_synced(
+                self.folder / MANIFEST,
+                _json({**dataclasses.asdict(manifest), "recipe": manifest.recipe.to_dict()}, indent=2),
+            )
+            self.sweep(manifest)
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
+
+    def sweep(self, manifest: Manifest) -> None:
+        """Removes what an interrupted write left behind. Only files that the checkpoint itself names so are touched."""
+        for folder in (self.folder, self.folder / "resume"):
+            for path in folder.iterdir():
+                if (
+                    _OWN_FILES.fullmatch(path.name)
+                    and str(path.relative_to(self.folder).as_posix()) not in manifest.files
+                ):
+                    path.unlink(missing_ok=True)
+
+    def append(self, name: str, record: Mapping[str, Any]) -> int:
+        """Adds a line to a `.jsonl` file, synced; returns the file's new length in bytes."""
+        try:
+            with (self.folder / name).open("ab") as file:
+                file.write(_json(record) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+                return file.tell()
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
+
+    def cut(self, name: str, length: int) -> None:
+        """Cuts a `.jsonl` file back to the length that a training state remembers."""
+        path = self.folder / name
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(path, length)
+
+    def _add_state(self, manifest: Manifest, state: TrainingState) -> None:
+        step = state.values["step"]
+        names = [
+            self._store(f"resume/state-{step}-{{}}.safetensors", _tensor_bytes(state.tensors), manifest),
+            self._store(f"resume/state-{step}-{{}}.json", _json(state.values), manifest),
+        ]
+        kept = [other for other in manifest.states if other != names]
+        manifest.states = [*kept, names][-KEPT_STATES:]
+        belonging = {manifest.weights, manifest.tokenizer, *(name for pair in manifest.states for name in pair)}
+        manifest.files = {name: digest for name, digest in manifest.files.items() if name in belonging}
+
+    def _store(self, pattern: str, data: bytes, manifest: Manifest) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        name = pattern.format(digest[:16])
+        path = self.folder / name
+        if not (
+            path.is_file()
+            and path.stat().st_size == len(data)
+            and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+        ):
+            _write_synced(path, data)
+        manifest.files[name] = digest
+        return name
+
+
+def find_checkpoint(name: str) -> Checkpoint:
+    """The checkpoint of this path or name: a folder, or one found in `./checkpoints` first and among the shipped ones second.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    for folder in (Path(name), *(root / name for root in checkpoint_roots())):
+        if (folder / MANIFEST).is_file():
+            return Checkpoint(folder)
+    if Path(name).is_dir():
+        raise CheckpointError(
+            f"this folder holds no {MANIFEST}, so it is no checkpoint",
+            where=name,
+            hint="Give the folder that seqgen train printed.",
+        )
+    known = ", ".join(checkpoint.folder.name for checkpoint in list_checkpoints())
+    hint = f"At hand: {known}." if known else "Train one first: seqgen train YOUR-FILE --time 3m"
+    raise CheckpointError("no such checkpoint", where=name, hint=hint)
+
+
+def list_checkpoints() -> Iterator[Checkpoint]:
+    """The checkpoints at hand that can be read, those in `./checkpoints` first."""
+    for root in checkpoint_roots():
+        for path in sorted(root.glob(f"*/{MANIFEST}")) if root.is_dir() else ():
+            with contextlib.suppress(SeqgenError):
+                yield Checkpoint(path.parent)
+
+
+def checkpoint_roots() -> list[Path]:
+    """Where names are looked up: `./checkpoints`, then what came with seqgen."""
+    here = Path(__file__).parent
+    return [Path("checkpoints"), here / "shipped", here.parent / "checkpoints" / "shipped"]
+
+
+def new_folder(name: str) -> Path:
+    """`checkpoints/NAME`, or the first of `NAME-2`, `NAME-3`... that is free."""
+    root, number = Path("checkpoints"), 1
+    while (folder := root / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return folder
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a `.jsonl` file; a last line that was cut short is left out."""
+    records = []
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ValueError):
+                records.append(json.loads(line))
+    return records
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise CheckpointError("far too large to be what seqgen writes", where=str(path))
+        data = json.loads(path.read_bytes())
+        if not isinstance(data, dict) or not isinstance(data.get("format"), int):
+            raise CheckpointError("not a seqgen checkpoint", where=str(path))
+        if data["format"] > FORMAT:
+            raise CheckpointError(
+                f"its format is {data['format']}, and this seqgen reads up to {FORMAT}",
+                where=str(path),
+                hint="Install a newer seqgen.",
+            )
+        manifest = Manifest(**{**data, "recipe": Recipe.from_dict(data["recipe"])})
+        for name in (
+            manifest.weights,
+            manifest.tokenizer,
+            *manifest.files,
+            *(name for pair in manifest.states for name in pair),
+        ):
+            if not re.fullmatch(r"(resume/)?[\w-]+\.\w+", name):
+                raise CheckpointError(f"it names a file {name!r}, which cannot belong to it", where=str(path))
+        return manifest
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (ValueError, TypeError, KeyError, RecursionError, UsageError) as error:
+        raise CheckpointError(f"damaged: {error}", where=str(path), hint="Copy the whole folder again.") from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    """Writes beside, syncs, renames into place, syncs the folder."""
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save
+
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def _json(value: Any, indent: int | None = None) -> bytes:
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=str).encode()
+
+
+def _cannot_write(folder: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"cannot be written: {error.strerror}",
+        where=str(folder),
+        hint="Free some space or choose another --out; what was saved before is whole, and --resume goes on from it.",
+    )

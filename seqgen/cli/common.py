@@ -1,0 +1,137 @@
+"""Options and habits that the verbs share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from seqgen.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in [*range(32), 127, *range(0x80, 0xA0)] if chr(code) not in "\n\t"}
+
+
+def common_options(command: Command) -> Command:
+    """`-q` and `--debug`, which every verb has."""
+    quiet = click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Say nothing but results and errors.",
+        expose_value=False,
+        callback=_remember,
+    )
+    debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.", expose_value=False)
+    return quiet(debug(command))
+
+
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one object a line.")(command)
+
+
+def checkpoint_argument(command: Command) -> Command:
+    """CHECKPOINT, completed from `./checkpoints`."""
+    return click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=_complete_checkpoint)(command)
+
+
+def say(message: str, **style: Any) -> None:
+    """Words for people, on stderr, unless `--quiet`."""
+    context = click.get_current_context(silent=True)
+    if not (context and context.find_root().meta.get("quiet")):
+        click.secho(message, err=True, **style)
+
+
+def is_quiet() -> bool:
+    """Whether the user wants no words."""
+    return bool(click.get_current_context().find_root().meta.get("quiet"))
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """One object on a line of stdout."""
+    click.echo(json.dumps(record, ensure_ascii=False))
+
+
+def console(stderr: bool = False) -> Console:
+    """A rich console for tables and live lines."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def shown(text: str) -> str:
+    """Text as it may go to stdout: on a terminal control characters are shown, so that they cannot drive it."""
+    return text.translate(_CONTROLS) if sys.stdout.isatty() else text
+
+
+def write(text: str) -> None:
+    """A piece of a result to stdout, at once."""
+    sys.stdout.write(shown(text))
+    sys.stdout.flush()
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Refuses to overwrite a file, before any work is done.
+
+    Raises:
+        UsageError: it exists and `--force` was not given, or its folder does not.
+    """
+    if path.exists() and not force:
+        raise UsageError(
+            "this file exists already", where=str(path), hint="Choose another -o, or overwrite it with --force."
+        )
+    if not path.absolute().parent.is_dir():
+        raise UsageError("there is no such folder", where=str(path.parent), hint="Make it first.")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a whole file or none.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        descriptor, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(beside, 0o666 & ~umask)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def numbered(path: Path, index: int, count: int) -> Path:
+    """`p.txt` for a sole result, `p-01.txt`, `p-02.txt`... for several."""
+    return path if count == 1 else path.with_name(f"{path.stem}-{index + 1:0{max(2, len(str(count)))}d}{path.suffix}")
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta["quiet"] = True
+
+
+def _complete_checkpoint(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return sorted(
+        path.parent.name
+        for path in Path("checkpoints").glob("*/checkpoint.json")
+        if path.parent.name.startswith(incomplete)
+    )

@@ -1,0 +1,45 @@
+"""`seqgen info`."""
+
+from __future__ import annotations
+
+import click
+
+from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json
+
+
+@click.command(short_help="Say what a checkpoint is and how it was made.")
+@checkpoint_argument
+@json_option
+@common_options
+def command(checkpoint: str, as_json: bool) -> None:
+    """Say what a checkpoint is: its size, figures and files, and the recipe that makes it again (TOML, for --recipe)."""
+    from seqgen.checkpoint import find_checkpoint
+
+    found = find_checkpoint(checkpoint)
+    manifest, recipe = found.manifest, found.recipe
+    parameters = found.parameters()
+    if as_json:
+        print_json(
+            {
+                "format": manifest.format,
+                "kind": recipe.corpus.kind,
+                "tokenizer": recipe.tokenizer.kind,
+                "parameters": parameters,
+                "status": manifest.status,
+                "step": manifest.step,
+                "recipe": recipe.to_dict(),
+                "metrics": manifest.metrics,
+                "corpus": {name: value for name, value in manifest.corpus.items() if name != "entry"},
+                "versions": manifest.versions,
+                "files": manifest.files,
+            }
+        )
+        return
+    valid = manifest.metrics.get("valid")
+    made = f"{recipe.corpus.kind}, {recipe.tokenizer.kind}, {parameters:,} parameters"
+    click.echo(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps")
+    if valid:
+        others = ", ".join(f"{name} {value:.3f}" for name, value in valid["baselines"].items())
+        click.echo(f"# validation: {valid['bits_per_character']:.3f} bits per character; by counting alone: {others}")
+    click.echo(f"# made with {', '.join(f'{name} {version}' for name, version in manifest.versions.items())}\n")
+    click.echo(recipe.to_toml(), nl=False)

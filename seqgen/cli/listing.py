@@ -1,0 +1,47 @@
+"""`seqgen list`."""
+
+from __future__ import annotations
+
+import click
+
+from seqgen.cli.common import common_options, console, json_option, print_json, say
+
+
+@click.command("list", short_help="List the checkpoints at hand.")
+@json_option
+@common_options
+def command(as_json: bool) -> None:
+    """List the checkpoints in ./checkpoints, and those that came with seqgen."""
+    from rich.table import Table
+
+    from seqgen.checkpoint import list_checkpoints
+
+    table = Table("name", "kind", "tokens", "model", "steps", "bits per character", "status")
+    for found in list_checkpoints():
+        manifest, recipe = found.manifest, found.recipe
+        bits = manifest.metrics.get("valid", {}).get("bits_per_character")
+        if as_json:
+            print_json(
+                {
+                    "name": found.name,
+                    "folder": str(found.folder),
+                    "kind": recipe.corpus.kind,
+                    "status": manifest.status,
+                    "step": manifest.step,
+                    "bits_per_character": bits,
+                }
+            )
+        model = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
+        table.add_row(
+            found.name,
+            recipe.corpus.kind,
+            recipe.tokenizer.kind,
+            model,
+            f"{manifest.step:,}",
+            f"{bits:.3f}" if bits else "-",
+            manifest.status,
+        )
+    if not as_json and table.row_count:
+        console().print(table)
+    if not table.row_count:
+        say("no checkpoints here yet; train one: seqgen train YOUR-FILE --time 3m")

@@ -1,0 +1,92 @@
+"""The program: finds the verb, runs it, and turns every error into a message and an exit code."""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.monotonic()
+"""When the user's command began, as near as can be: `--time` counts from here."""
+
+import contextlib  # noqa: E402
+import importlib  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from typing import NoReturn  # noqa: E402
+
+import click  # noqa: E402
+
+from seqgen import __version__  # noqa: E402
+from seqgen.errors import SeqgenError  # noqa: E402
+
+VERBS = ("train", "sample", "eval", "corpus", "list", "info", "completion")
+_MODULES = {"eval": "evaluate", "list": "listing"}
+
+
+class LazyGroup(click.Group):
+    """Imports a verb when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which one uses them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, or None."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"seqgen.cli.{_MODULES.get(cmd_name, cmd_name)}").command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="seqgen")
+def program() -> None:
+    """Sequence models for a corpus of your own.
+
+    Train on a text or a folder of code, then sample what was learned:
+
+    \b
+        seqgen train my-novel.txt --time 3m
+        seqgen sample my-novel --seed "It was "
+    """
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    sys.exit(_run())
+
+
+def _run() -> int:
+    debug = "--debug" in sys.argv
+    try:
+        program.main(standalone_mode=False)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SeqgenError as error:
+        if debug:
+            raise
+        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:  # the reader, `head` say, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        click.secho("internal error: ", fg="red", bold=True, err=True, nl=False)
+        click.echo(
+            f"{type(error).__name__}: {error}\nThis is a bug in seqgen. Run it again with --debug and report what it prints.",
+            err=True,
+        )
+        return 1

@@ -1,0 +1,440 @@
+"""Documents -> ids -> splits -> batches. The ids live in a memory-mapped cache that only its owner can read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from seqgen.baselines import bits_per_character
+from seqgen.errors import DataError
+from seqgen.modalities import MODALITIES
+from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents
+from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
+
+SPLITS = ("train", "valid", "test")
+CACHE_VERSION = 1
+Encoded = tuple[npt.NDArray[Any], Ids, int]
+"""Ids, starts of documents, characters."""
+MANY_DOCUMENTS = 20
+"""From this many on, a corpus is split by document."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a corpus as ids, each document opened by the document symbol.
+
+    Attributes:
+        ids: memory-mapped unsigned integers, shape (symbols,).
+        starts: where each document begins, shape (documents,).
+        characters: how many characters of text the ids stand for.
+        baselines: what simple models that learned from the training split need for this one, in bits per character.
+    """
+
+    ids: npt.NDArray[Any]
+    starts: Ids
+    characters: int
+    baselines: dict[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus: its settings with every guess resolved, its tokenizer, and the ids of its splits."""
+
+    settings: CorpusSettings
+    tokenizer_settings: TokenizerSettings
+    tokenizer: Tokenizer
+    splits: dict[str, Split]
+    left_out: dict[str, list[str]]
+    split_by: str
+    documents: int
+    digest: str
+    folder: Path
+    fresh: bool
+    """Prepared just now, not found in the cache."""
+
+    @property
+    def characters(self) -> int:
+        """Characters in all splits together."""
+        return sum(split.characters for split in self.splits.values())
+
+
+def cache_folder() -> Path:
+    """Where prepared corpora are kept: `$SEQGEN_CACHE`, or the system's folder for caches."""
+    return Path(os.environ.get("SEQGEN_CACHE") or platformdirs.user_cache_dir("seqgen", appauthor=False))
+
+
+def reopen(settings: CorpusSettings, tokenizer: TokenizerSettings, entry: str, digest: str) -> Corpus:
+    """The very corpus that a run was trained on: from the cache, or prepared again from its sources.
+
+    Args:
+        settings: resolved, from the run's recipe.
+        tokenizer: likewise.
+        entry: its name in the cache.
+        digest: what its ids must hash to.
+
+    Raises:
+        DataError: it is gone or has changed.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        corpus = _open(cache_folder() / entry, fresh=False)
+        if corpus.digest == digest:
+            return corpus
+    if "-" in settings.sources:
+        raise DataError(
+            "this corpus came from standard input and is no longer in the cache", hint="Pipe it into a new training."
+        )
+    corpus = prepare({"corpus": vars(settings), "tokenizer": vars(tokenizer)})
+    if corpus.digest != digest:
+        raise DataError(
+            "the corpus has changed since this training began",
+            where=", ".join(settings.sources),
+            hint="Bring back the old files, or train anew under another --name.",
+        )
+    return corpus
+
+
+def read_split(
+    sources: tuple[str, ...], settings: CorpusSettings, tokenizer: Tokenizer, learned: Split | None
+) -> Split:
+    """Other text, encoded whole with the tokenizer of a trained model, so that the model can be evaluated on it.
+
+    Args:
+        sources: files, folders, globs or names of cards.
+        settings: of the corpus that the model was trained on.
+        tokenizer: of the model.
+        learned: the model's training split, for the baselines; None where it is not at hand.
+
+    Raises:
+        DataError: there is no text.
+    """
+    left_out = LeftOut()
+    found, card = find_sources(sources, left_out)
+    _, documents = guess(found, settings.kind, card, settings.encoding)
+    texts = _Texts(found, replace(settings, sources=sources, documents=documents), left_out)
+    pieces = [Piece(index, 0, length, "all") for index, (length, _) in enumerate(texts.measure())]
+    ids, starts, characters = _encode(texts.pieces(pieces, "all"), tokenizer)
+    simple = bits_per_character(learned.ids, ids, tokenizer.size, characters) if learned else {}
+    return Split(ids, starts, characters, simple)
+
+
+def summarize(corpus: Corpus) -> dict[str, Any]:
+    """What a corpus holds, as plain data; the alphabet is sorted by frequency."""
+    counts = sum(np.bincount(split.ids, minlength=corpus.tokenizer.size) for split in corpus.splits.values())
+    by_frequency = np.argsort(-np.asarray(counts), kind="stable")
+    alphabet = [text for symbol in by_frequency if len(text := corpus.tokenizer.decode([int(symbol)])) == 1]
+    return {
+        "kind": corpus.settings.kind,
+        "documents_are": corpus.settings.documents,
+        "documents": corpus.documents,
+        "characters": corpus.characters,
+        "split_by": corpus.split_by,
+        "alphabet": "".join(alphabet),
+        "splits": {
+            name: {
+                "documents": len(split.starts),
+                "characters": split.characters,
+                "symbols": len(split),
+                "baselines": split.baselines,
+            }
+            for name, split in corpus.splits.items()
+        },
+    }
+
+
+def clean_cache() -> tuple[int, int]:
+    """Empties the cache; returns how many corpora and bytes it held."""
+    root = cache_folder()
+    entries = [path for path in root.glob("*") if path.is_dir()] if root.is_dir() else []
+    size = sum(path.stat().st_size for entry in entries for path in entry.rglob("*") if path.is_file())
+    for entry in entries:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(entries), size
+
+
+def prepare(overrides: Overrides) -> Corpus:
+    """Finds the corpus in the cache, or reads, splits and tokenizes it.
+
+    Args:
+        overrides: `corpus.sources` and whatever else of the sections corpus and tokenizer is set; the rest is guessed.
+
+    Raises:
+        DataError: the corpus cannot be used.
+    """
+    asked = overrides.get("corpus", {})
+    left_out = LeftOut()
+    check_encoding(asked.get("encoding", "utf-8"))
+    sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
+    tokenizer_settings = TokenizerSettings(**overrides.get("tokenizer", {}))
+    folder = cache_folder() / _cache_key(sources, asked, tokenizer_settings)
+    with contextlib.suppress(OSError, ValueError, KeyError):  # a damaged or missing entry is made anew
+        return _open(folder, fresh=False)
+
+    kind, documents = guess(sources, asked.get("kind"), card, asked.get("encoding", "utf-8"))
+    if kind not in MODALITIES:
+        raise DataError(f"there is no kind {kind!r} of corpus", hint=f"There are: {', '.join(MODALITIES)}.")
+    resolved = {**asked, "kind": kind, "documents": asked.get("documents", documents)}
+    resolved["sources"] = tuple(
+        str(Path(name).absolute()) if Path(name).exists() else name for name in asked["sources"]
+    )
+    settings = CorpusSettings(**resolved)
+    texts = _Texts(sources, settings, left_out)
+    measured = texts.measure()
+    pieces, split_by = plan_split(measured, settings.shares)
+    tokenizer = _tokenizer_class(tokenizer_settings.kind).build(texts.pieces(pieces, "train"), tokenizer_settings)
+    meta = {"settings": vars(settings), "tokenizer_settings": vars(tokenizer_settings), "tokenizer": tokenizer.to_json(),
+            "left_out": left_out.names, "split_by": split_by, "documents": len(measured)}  # fmt: skip
+    encoded = {name: _encode(texts.pieces(pieces, name), tokenizer) for name in SPLITS}
+    meta["baselines"] = {name: _baselines(encoded, name, tokenizer.size) for name in ("valid", "test")}
+    _write(folder, encoded, meta)
+    return _open(folder, fresh=True)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of one document, in characters, and the split that it belongs to."""
+
+    document: int
+    start: int
+    stop: int
+    split: str
+
+
+def plan_split(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> tuple[list[Piece], str]:
+    """Which part of which document goes where, and in words how that was decided.
+
+    By document where there are many and none is too large: in the order of their hashes, so that it depends on the
+    texts alone, and equal documents stay together. Else each document is cut by position.
+
+    Args:
+        measured: length in characters and hash of each document.
+        shares: of training, validation and test, adding up to 1.
+    """
+    total = sum(length for length, _ in measured)
+    held_out = [share for share in shares[1:] if share > 0]
+    largest = max((length for length, _ in measured), default=0)
+    if held_out and len(measured) >= MANY_DOCUMENTS and largest <= min(held_out) * total / 2:
+        return _split_by_document(measured, shares, total), "document"
+    pieces = []
+    for index, (length, _) in enumerate(measured):
+        bounds = [0, int(length * shares[0] + 1e-6), int(length * (shares[0] + shares[1]) + 1e-6), length]
+        if shares[2] == 0:
+            bounds[2] = length
+        if shares[1] == shares[2] == 0:
+            bounds[1] = length
+        pieces += [
+            Piece(index, start, stop, name)
+            for name, start, stop in zip(SPLITS, bounds, bounds[1:], strict=False)
+            if stop > start
+        ]
+    return pieces, "position"
+
+
+def _split_by_document(
+    measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float], total: int
+) -> list[Piece]:
+    order = sorted(range(len(measured)), key=lambda index: (measured[index][1], index))
+    where: dict[bytes, str] = {}
+    taken = {"valid": 0.0, "test": 0.0}
+    quota = {"valid": shares[1] * total, "test": shares[2] * total}
+    for index in order:
+        length, digest = measured[index]
+        name = where.setdefault(digest, next((name for name in taken if taken[name] < quota[name]), "train"))
+        if name in taken:
+            taken[name] += length
+    return [Piece(index, 0, length, where[digest]) for index, (length, digest) in enumerate(measured)]
+
+
+class Lanes:
+    """The training text as streams side by side, cut into windows for truncated backpropagation through time.
+
+    Each epoch the documents are laid end to end in a new order, the ring they form is turned by a random amount and cut
+    into equal lanes. A lane's first input is the document symbol, and its state begins at zero there.
+    The order is a function of the random seed and the epoch alone, so a position is just (epoch, window).
+    """
+
+    def __init__(self, split: Split, lanes: int, window: int, random_seed: int) -> None:
+        self.split, self.lanes, self.window, self.random_seed = split, lanes, window, random_seed
+        self.lane_length = len(split) // lanes
+        self.windows_per_epoch = (self.lane_length - 1) // window
+        if self.windows_per_epoch < 1:
+            raise DataError(
+                f"the training text has {len(split)} symbols, too few for {lanes} lanes with windows of {window}",
+                hint=f"Bring more text, or set training.lanes x (training.window + 1) to {len(split)} at most.",
+            )
+        self._epoch = -1
+        self._order = self._bounds = np.zeros(0, dtype=np.int64)
+        self._turn = 0
+
+    def batch(self, epoch: int, window: int) -> tuple[Ids, Ids]:
+        """Inputs and targets of one window, each of shape (time, lanes): a target is the symbol after its input."""
+        if epoch != self._epoch:
+            self._lay_out(epoch)
+        first = window * self.window
+        rows = np.stack(
+            [self._read(lane * self.lane_length + first, self.window + 1) for lane in range(self.lanes)], axis=1
+        )
+        if window == 0:
+            rows[0] = DOCUMENT
+        return rows[:-1], rows[1:]
+
+    def _lay_out(self, epoch: int) -> None:
+        generator = np.random.default_rng([self.random_seed, epoch])
+        self._order = generator.permutation(len(self.split.starts))
+        lengths = np.diff(np.append(self.split.starts, len(self.split)))
+        self._bounds = np.concatenate([[0], np.cumsum(lengths[self._order])])
+        self._turn = int(generator.integers(len(self.split)))
+        self._epoch = epoch
+
+    def _read(self, position: int, length: int) -> Ids:
+        """A stretch of the ring of documents, shape (length,)."""
+        parts, total = [], len(self.split)
+        position = (position + self._turn) % total
+        while length > 0:
+            place = int(np.searchsorted(self._bounds, position, side="right")) - 1
+            taken = min(length, int(self._bounds[place + 1]) - position)
+            start = int(self.split.starts[self._order[place]]) + position - int(self._bounds[place])
+            parts.append(self.split.ids[start : start + taken])
+            length, position = length - taken, (position + taken) % total
+        return np.concatenate(parts).astype(np.int64)
+
+
+class _Texts:
+    """The documents of a corpus, read again at each pass so that they need not be held in memory."""
+
+    def __init__(self, sources: list[Source], settings: CorpusSettings, left_out: LeftOut) -> None:
+        self.sources, self.settings, self.left_out = sources, settings, left_out
+
+    def measure(self) -> list[tuple[int, bytes]]:
+        """Length in characters and hash of each document; counts what is left out."""
+        measured = [(len(text), _hash(text)) for text in self._read(self.left_out)]
+        if sum(length for length, _ in measured) == 0:
+            names = ", ".join(self.settings.sources)
+            reasons = "; ".join(f"{len(files)} {reason}" for reason, files in self.left_out.names.items())
+            raise DataError(
+                "no text in it" + (f" (left out: {reasons})" if reasons else ""),
+                where=names,
+                hint="Point at a file or folder of text, or say what it is with --kind text or --kind code.",
+            )
+        return measured
+
+    def pieces(self, pieces: list[Piece], split: str) -> Iterator[str]:
+        """The texts of one split, in the order of the documents."""
+        wanted: dict[int, list[Piece]] = {}
+        for piece in pieces:
+            if piece.split == split:
+                wanted.setdefault(piece.document, []).append(piece)
+        for index, text in enumerate(self._read(LeftOut())):
+            for piece in wanted.get(index, ()):
+                yield text[piece.start : piece.stop]
+
+    def _read(self, left_out: LeftOut) -> Iterator[str]:
+        modality = MODALITIES[self.settings.kind]
+        return read_documents(self.sources, modality, self.settings.documents, self.settings.encoding, left_out)
+
+
+def _encode(texts: Iterator[str], tokenizer: Tokenizer) -> Encoded:
+    """Ids with document symbols, the documents' starts, and the number of characters."""
+    dtype = np.uint8 if tokenizer.size <= 1 << 8 else np.uint16 if tokenizer.size <= 1 << 16 else np.uint32
+    parts, starts, characters, position = [np.zeros(0, dtype=dtype)], [], 0, 0
+    opening = np.array([DOCUMENT], dtype=dtype)
+    for text in texts:
+        ids = tokenizer.encode(text).astype(dtype)
+        parts += [opening, ids]
+        starts.append(position)
+        position += 1 + len(ids)
+        characters += len(text)
+    return np.concatenate(parts), np.array(starts, dtype=np.int64), characters
+
+
+def _baselines(encoded: dict[str, Encoded], name: str, size: int) -> dict[str, float]:
+    (learned, _, _), (ids, _, characters) = encoded["train"], encoded[name]
+    return bits_per_character(learned, ids, size, characters) if len(ids) > 1 else {}
+
+
+def _write(folder: Path, encoded: dict[str, Encoded], meta: dict[str, Any]) -> None:
+    """Writes the entry beside its place and moves it there whole."""
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as made:  # created for its owner alone
+            entry = Path(made) / "entry"
+            entry.mkdir(mode=0o700)
+            digest = hashlib.sha256(json.dumps(meta["tokenizer"]).encode())
+            for name, (ids, starts, _) in encoded.items():
+                np.save(entry / f"{name}.npy", ids)
+                np.save(entry / f"{name}-starts.npy", starts)
+                digest.update(ids.tobytes() + name.encode())
+            meta = {
+                **meta,
+                "digest": digest.hexdigest(),
+                "characters": {name: count for name, (_, _, count) in encoded.items()},
+            }
+            (entry / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process made the same entry just now
+                entry.replace(folder)
+    except OSError as error:
+        raise DataError(
+            f"the prepared corpus cannot be written: {error.strerror}",
+            where=str(folder.parent),
+            hint="Free some space there (seqgen corpus clean), or set SEQGEN_CACHE to another folder.",
+        ) from error
+
+
+def _open(folder: Path, fresh: bool) -> Corpus:
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    splits = {}
+    for name in SPLITS:
+        path = folder / f"{name}.npy"
+        ids = np.load(path, mmap_mode="r", allow_pickle=False)
+        splits[name] = Split(
+            ids,
+            np.load(folder / f"{name}-starts.npy", allow_pickle=False),
+            meta["characters"][name],
+            meta["baselines"].get(name, {}),
+        )
+    tokenizer_settings = TokenizerSettings(**meta["tokenizer_settings"])
+    return Corpus(
+        settings=CorpusSettings(**{**meta["settings"], "sources": tuple(meta["settings"]["sources"])}),
+        tokenizer_settings=tokenizer_settings,
+        tokenizer=TOKENIZERS[tokenizer_settings.kind].from_json(meta["tokenizer"]),
+        splits=splits,
+        left_out=meta["left_out"],
+        split_by=meta["split_by"],
+        documents=meta["documents"],
+        digest=meta["digest"],
+        folder=folder,
+        fresh=fresh,
+    )
+
+
+def _cache_key(sources: list[Source], asked: dict[str, Any], tokenizer: TokenizerSettings) -> str:
+    wanted = {name: value for name, value in asked.items() if name != "sources"}
+    text = json.dumps([CACHE_VERSION, [source.stamp() for source in sources], wanted, vars(tokenizer)], sort_keys=True)
+    return _hash(text).hex()[:32]
+
+
+def _tokenizer_class(kind: str) -> type[Tokenizer]:
+    if kind not in TOKENIZERS:
+        raise DataError(f"there is no tokenizer {kind!r}", hint=f"There are: {', '.join(TOKENIZERS)}.")
+    return TOKENIZERS[kind]
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

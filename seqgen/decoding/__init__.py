@@ -1,0 +1,1 @@
+"""How the next symbol is chosen from the logits."""

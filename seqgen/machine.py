@@ -1,0 +1,78 @@
+"""The machine at hand: its processor, its threads, what torch can use of it, and how fast that is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from seqgen.errors import UsageError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def default_threads() -> int:
+    """One thread for each processor core that this process may use, 16 at most: small models gain nothing from more."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable, torch.get_num_threads(), 16))
+
+
+def pick_device(name: str) -> str:
+    """`cpu`, `cuda` or `mps`; `auto` takes CUDA where it is at hand, else the processor.
+
+    Raises:
+        UsageError: the device is unknown or not on this machine.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return "cuda" if present["cuda"] else "cpu"
+    if not present.get(name, False):
+        raise UsageError(
+            f"there is no device {name!r} here",
+            hint=f"At hand: {', '.join(key for key, here in present.items() if here)}.",
+        )
+    return name
+
+
+@contextlib.contextmanager
+def torch_settings(threads: int, device: str) -> Iterator[None]:
+    """Sets torch's thread count and, on CUDA, its deterministic algorithms; puts every one back afterwards."""
+    previous_threads = torch.get_num_threads()
+    previous_deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        torch.set_num_threads(threads)
+        if device == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
+        yield
+    finally:
+        torch.set_num_threads(previous_threads)
+        torch.use_deterministic_algorithms(previous_deterministic)
+
+
+def matrix_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.15) -> float:
+    """The machine's rate of large matrix products in floating point operations per second: the best of several tries."""
+    left = torch.randn(size, size, device=device).to(dtype)
+    right = torch.randn(size, size, device=device).to(dtype)
+    best, end = 0.0, time.perf_counter() + seconds
+    (left @ right).sum().item()
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        (left @ right)[0, 0].item()
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def describe() -> str:
+    """One line for people: processor, threads, system and versions."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    system = f"{platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{name}, {default_threads()} threads, {system}"

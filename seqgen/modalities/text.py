@@ -1,0 +1,70 @@
+"""Text: novels, diaries, verse, lists of titles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from seqgen.modalities.base import Modality, Reason
+
+SUFFIXES = {".txt", ".text", ".md", ".rst", ".tex", ".log", ".csv", ".tsv", ".srt", ".org", ".adoc", ".fountain"}
+HIDDEN_OR_VERSIONED = {".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules"}
+
+_SENTENCE_END = re.compile(r"""[.!?\u2026][)\]"'\u2019\u201d\u00bb]*(?=\s)|[\u3002\uff01\uff1f][\u300d\u300f\u201d]?""")
+
+
+def affinity(path: PurePath) -> float:
+    """Known endings are text; anything else that decodes might be."""
+    return 0.9 if path.suffix.lower() in SUFFIXES else 0.2
+
+
+def skip_folder(path: PurePath) -> Reason | None:
+    """Leaves out what no writer means: version control, caches, installed packages."""
+    return "version control, cache or environment" if path.name in HIDDEN_OR_VERSIONED else None
+
+
+def skip_file(path: PurePath, text: str) -> Reason | None:
+    """Leaves out hidden files and empty ones."""
+    if path.name.startswith("."):
+        return "hidden"
+    return None if text.strip() else "empty"
+
+
+def guess_documents(texts: Sequence[str]) -> str:
+    """A list of titles is a document a line; everything else a document a file.
+
+    A list has many lines, next to none of them empty or indented, and they are short and uneven; the lines of wrapped
+    prose all stop near the same column instead.
+    """
+    lines = [line for text in texts for line in text[:200_000].splitlines()]
+    if len(lines) < 20 or len(lines) < 5 * len(texts):
+        return "file"
+    lengths = sorted(len(line) for line in lines)
+    empty = sum(not line.strip() for line in lines) / len(lines)
+    indented = sum(line[:1].isspace() for line in lines) / len(lines)
+    median, near_full = lengths[len(lengths) // 2], lengths[int(len(lengths) * 0.98)]
+    wrapped = sum(length > 0.8 * near_full for length in lengths) / len(lines) > 0.5
+    unfinished = sum(line.rstrip().endswith((",", ";", "-")) for line in lines) / len(lines)
+    if empty < 0.01 and indented < 0.05 and median <= 120 and not wrapped and unfinished < 0.1:
+        return "line"
+    return "file"
+
+
+def end(text: str) -> int | None:
+    """After the first full stop, question or exclamation mark that is followed by white space."""
+    match = _SENTENCE_END.search(text)
+    return match.end() if match else None
+
+
+TEXT = Modality(
+    name="text",
+    title="text: prose, verse, lists",
+    affinity=affinity,
+    skip_folder=skip_folder,
+    skip_file=skip_file,
+    guess_documents=guess_documents,
+    end=end,
+    end_name="sentence",
+    unit_length=300,
+)

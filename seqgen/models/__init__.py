@@ -1,0 +1,15 @@
+"""Networks: ids -> logits. None of them knows a tokenizer.
+
+A model is one file here and one line in ``MODELS``. Each has ``loss(batch, state)``, ``start(prompt_ids)`` and
+``step(ids, state)``; its state has ``select(rows)``.
+"""
+
+from __future__ import annotations
+
+from seqgen.models.cells import CELLS
+from seqgen.models.language import Batch, LanguageModel
+from seqgen.models.layers import State
+
+__all__ = ["CELLS", "MODELS", "Batch", "LanguageModel", "State"]
+
+MODELS: dict[str, type[LanguageModel]] = {"language": LanguageModel}

@@ -1,0 +1,100 @@
+"""A recurrent language model: ids -> the distribution of the next id."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgen.models.cells import CELLS
+from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
+from seqgen.models.stepping import Stepper
+from seqgen.recipe import ModelSettings
+
+
+class Batch(NamedTuple):
+    """A window of every lane; both (time, lanes). A target is the symbol that follows its input."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+class LanguageModel(nn.Module):
+    """Embedding, stacked recurrent layers, and a linear output that may share the embedding.
+
+    Args:
+        size: how many symbols there are.
+        settings: the shape and the dropouts.
+    """
+
+    def __init__(self, size: int, settings: ModelSettings) -> None:
+        super().__init__()
+        self.size, self.settings = size, settings
+        cell, hidden = CELLS[settings.cell], settings.hidden
+        widths = [settings.embedding] + [hidden] * (settings.layers - 1)
+        self.embedding = nn.Parameter(torch.empty(size, settings.embedding))
+        self.layers = nn.ModuleList(RecurrentLayer(cell, width, hidden, settings.weight_dropout) for width in widths)
+        self.output = None if settings.tied else nn.Parameter(torch.empty(size, hidden))
+        self.output_bias = nn.Parameter(torch.empty(size))
+        self.noise: torch.Generator | None = None
+        """Draws the dropout masks in training mode; a training must set it."""
+        self._stepper: Stepper | None = None
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Fresh weights, a function of the generator alone."""
+        nn.init.normal_(self.embedding, std=0.1, generator=generator)
+        for layer in self.recurrent_layers():
+            layer.reset_parameters(generator)
+        if self.output is not None:
+            nn.init.normal_(self.output, std=0.5 * self.settings.hidden**-0.5, generator=generator)
+        nn.init.zeros_(self.output_bias)
+
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """The recurrent layers, the lowest first."""
+        return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
+
+    def zero_state(self, batch: int) -> State:
+        """The state before anything was read."""
+        return State(tuple(layer.zero_state(batch) for layer in self.recurrent_layers()))
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Inputs (time, batch) -> logits (time, batch, symbols) and the state after the last of them."""
+        noise = self.noise if self.training else None
+        settings = self.settings
+        values = functional.embedding(inputs, embedding_dropout(self.embedding, settings.embedding_dropout, noise))
+        values = locked_dropout(values, settings.input_dropout, noise)  # (time, batch, embedding)
+        states = []
+        layers = self.recurrent_layers()
+        for number, (layer, layer_state) in enumerate(zip(layers, state.layers, strict=True)):
+            values, layer_state = layer(values, layer_state, noise)  # (time, batch, hidden)
+            states.append(layer_state)
+            last = number == len(layers) - 1
+            values = locked_dropout(values, settings.output_dropout if last else settings.hidden_dropout, noise)
+        output = self.embedding if self.output is None else self.output
+        return functional.linear(values, output, self.output_bias), State(tuple(states))
+
+    def loss(self, batch: Batch, state: State) -> tuple[Tensor, State]:
+        """Nats for each target, shape (time, batch), and the state after the window."""
+        logits, state = self(batch.inputs, state)
+        nats = functional.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), reduction="none")
+        return nats.view_as(batch.targets), state
+
+    def start(self, prompt_ids: Tensor) -> tuple[Tensor, State]:
+        """Reads a prompt (batch, time): logits of the next symbol (batch, symbols), and the state to go on from."""
+        logits, state = self(prompt_ids.t(), self.zero_state(len(prompt_ids)))
+        return logits[-1], state
+
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads one symbol for each row (batch,): logits (batch, symbols) and the new state. For sampling, without gradients."""
+        if self._stepper is None:
+            output = self.embedding if self.output is None else self.output
+            self._stepper = Stepper(self.embedding, self.recurrent_layers(), output, self.output_bias)
+        logits, layers = self._stepper.step(ids, state.layers)
+        return logits, State(layers)
+
+    def train(self, mode: bool = True) -> LanguageModel:
+        """Training or evaluation mode; forgets the weights that were prepared for stepping."""
+        self._stepper = None
+        return super().train(mode)

@@ -1,0 +1,109 @@
+"""A recurrent layer with its weights and its dropout, and the state that a stack of them carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqgen.models.cells import Cell, LayerState, Weights
+
+
+@dataclass(frozen=True)
+class State:
+    """What a model remembers between symbols. Only the model that made it looks inside.
+
+    Attributes:
+        layers: for each layer its tensors, each (batch, hidden).
+    """
+
+    layers: tuple[LayerState, ...]
+
+    def select(self, rows: Tensor) -> State:
+        """The state of these rows of the batch, in this order; a row may be taken more than once."""
+        return State(tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers))
+
+    def detach(self) -> State:
+        """The same values without their history, for truncated backpropagation."""
+        return State(tuple(tuple(tensor.detach() for tensor in layer) for layer in self.layers))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state under names, for a checkpoint."""
+        return {
+            f"{number}.{index}": tensor
+            for number, layer in enumerate(self.layers)
+            for index, tensor in enumerate(layer)
+        }
+
+    def with_tensors(self, tensors: dict[str, Tensor]) -> State:
+        """A state of the same structure with the values that `tensors` once gave."""
+        return State(
+            tuple(
+                tuple(tensors[f"{number}.{index}"].to(tensor) for index, tensor in enumerate(layer))
+                for number, layer in enumerate(self.layers)
+            )
+        )
+
+
+class RecurrentLayer(nn.Module):
+    """One layer of a recurrent network, with dropped recurrent weights in training (Merity et al. 2018, section 2)."""
+
+    def __init__(self, cell: Cell, inputs: int, hidden: int, weight_dropout: float) -> None:
+        super().__init__()
+        rows = len(cell.gates) * hidden
+        self.cell, self.hidden, self.weight_dropout = cell, hidden, weight_dropout
+        self.input = nn.Parameter(torch.empty(rows, inputs))
+        self.recurrent = nn.Parameter(torch.empty(rows, hidden))
+        self.input_bias = nn.Parameter(torch.empty(rows))
+        self.recurrent_bias = nn.Parameter(torch.empty(rows))
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Orthogonal recurrent weights (Saxe et al. 2014), uniform input weights (Glorot and Bengio 2010), forget-gate
+        bias 1 (Jozefowicz et al. 2015); gate by gate."""
+        nn.init.zeros_(self.input_bias)
+        nn.init.zeros_(self.recurrent_bias)
+        for number, gate in enumerate(self.cell.gates):
+            rows = slice(number * self.hidden, (number + 1) * self.hidden)
+            nn.init.xavier_uniform_(self.input.data[rows], generator=generator)
+            nn.init.orthogonal_(self.recurrent.data[rows], generator=generator)
+            if gate == "forget":
+                nn.init.ones_(self.input_bias.data[rows])
+
+    def forward(self, inputs: Tensor, state: LayerState, noise: torch.Generator | None) -> tuple[Tensor, LayerState]:
+        """Inputs (time, batch, input) -> hidden states (time, batch, hidden) and the last state.
+
+        Args:
+            inputs: what the layer reads.
+            state: where it left off.
+            noise: draws the dropped weights; None outside training.
+        """
+        recurrent: Tensor = self.recurrent
+        if noise is not None and self.weight_dropout > 0:
+            recurrent = recurrent * keep_mask(recurrent.shape, self.weight_dropout, noise)
+        weights = Weights(self.input, recurrent, self.input_bias, self.recurrent_bias)
+        return self.cell.run(inputs, state, weights, self.training)
+
+    def zero_state(self, batch: int) -> LayerState:
+        """The state before anything was read."""
+        return tuple(self.recurrent.new_zeros(batch, self.hidden) for _ in range(self.cell.states))
+
+
+def keep_mask(shape: tuple[int, ...] | torch.Size, dropout: float, noise: torch.Generator) -> Tensor:
+    """Zeros with probability `dropout`, else 1 / (1 - dropout), so that the mean stays."""
+    return (torch.rand(shape, generator=noise, device=noise.device) >= dropout).float().div_(1 - dropout)
+
+
+def locked_dropout(values: Tensor, dropout: float, noise: torch.Generator | None) -> Tensor:
+    """One mask for all steps of a window (Gal and Ghahramani 2016): values (time, batch, features)."""
+    if noise is None or dropout == 0:
+        return values
+    mask = keep_mask((1, *values.shape[1:]), dropout, noise)
+    return values * mask.to(values.dtype)
+
+
+def embedding_dropout(embedding: Tensor, dropout: float, noise: torch.Generator | None) -> Tensor:
+    """Drops whole symbols from an embedding (symbols, features) for a window (Gal and Ghahramani 2016)."""
+    if noise is None or dropout == 0:
+        return embedding
+    return embedding * keep_mask((len(embedding), 1), dropout, noise)

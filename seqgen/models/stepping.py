@@ -1,0 +1,83 @@
+"""One symbol at a time, fast: the weights of a model prepared once for stepping.
+
+A fused kernel prepares its weights at every call, which for a window of one symbol costs more than the step itself.
+Here the products of the first layer with every embedding are a table, so that its input costs a look-up; in the other
+layers input and recurrent weights are joined where the cell allows, so that a layer is one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seqgen.models.cells import Cell, LayerState
+from seqgen.models.layers import RecurrentLayer
+
+
+class Stepper:
+    """A model's weights, laid out for stepping.
+
+    Args:
+        embedding: (symbols, embedding).
+        layers: the recurrent layers, the lowest first.
+        output: (symbols, hidden).
+        output_bias: (symbols,).
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, embedding: Tensor, layers: Sequence[RecurrentLayer], output: Tensor, output_bias: Tensor
+    ) -> None:
+        first = layers[0]
+        self.table = torch.addmm(first.input_bias, embedding, first.input.t())  # (symbols, gates * hidden)
+        self.first = first.cell
+        self.recurrent = first.recurrent.t().contiguous(), first.recurrent_bias.detach()
+        self.upper = [_prepare(layer) for layer in layers[1:]]
+        self.output = output.t().contiguous(), output_bias.detach()
+
+    @torch.no_grad()
+    def step(self, ids: Tensor, state: Sequence[LayerState]) -> tuple[Tensor, tuple[LayerState, ...]]:
+        """Ids (batch,) and the state before them -> logits (batch, symbols) and the state after them."""
+        matrix, bias = self.recurrent
+        new = [self.first.step(self.table[ids], torch.addmm(bias, state[0][0], matrix), state[0])]
+        for layer, layer_state in zip(self.upper, state[1:], strict=True):
+            new.append(layer.step(new[-1][0], layer_state))
+        matrix, bias = self.output
+        return torch.addmm(bias, new[-1][0], matrix), tuple(new)
+
+
+class _Joined:
+    """A layer above the first whose products with input and hidden state are one."""
+
+    def __init__(self, layer: RecurrentLayer) -> None:
+        self.cell: Cell = layer.cell
+        self.weights = (
+            torch.cat([layer.input, layer.recurrent], dim=1).t().contiguous()
+        )  # (input + hidden, gates * hidden)
+        self.bias = layer.input_bias + layer.recurrent_bias
+        self.nothing = torch.zeros_like(self.bias)
+
+    def step(self, inputs: Tensor, state: LayerState) -> LayerState:
+        both = torch.cat([inputs, state[0]], dim=-1)
+        return self.cell.step(torch.addmm(self.bias, both, self.weights), self.nothing, state)
+
+
+class _Apart:
+    """A layer above the first whose cell needs both products apart."""
+
+    def __init__(self, layer: RecurrentLayer) -> None:
+        self.cell: Cell = layer.cell
+        self.input = layer.input.t().contiguous(), layer.input_bias.detach()
+        self.recurrent = layer.recurrent.t().contiguous(), layer.recurrent_bias.detach()
+
+    def step(self, inputs: Tensor, state: LayerState) -> LayerState:
+        (from_input, input_bias), (from_hidden, hidden_bias) = self.input, self.recurrent
+        return self.cell.step(
+            torch.addmm(input_bias, inputs, from_input), torch.addmm(hidden_bias, state[0], from_hidden), state
+        )
+
+
+def _prepare(layer: RecurrentLayer) -> _Joined | _Apart:
+    return _Joined(layer) if layer.cell.additive else _Apart(layer)

@@ -1,0 +1,139 @@
+"""How long a run is: a time, steps or epochs become a schedule, which is corrected when the machine turns out otherwise.
+
+Pure arithmetic on seconds and steps; the clock is handed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seqgen.errors import UsageError
+from seqgen.recipe import TrainingSettings, parse_duration
+
+Schedule = tuple[tuple[int, float], ...]
+
+DEFAULT_SECONDS = 180.0
+LOOKS = 16
+"""Looks at the validation text in a run, besides the early ones."""
+CHECKS = (0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94)
+"""Where in its course a timed run asks whether it will be done in time."""
+TOLERANCE = 0.01
+"""A schedule is corrected when its rest is off by more than this share of the whole run."""
+RESUME_PROGRESS = 0.4
+"""Where the learning rate's course is taken up again when a finished run is prolonged."""
+WIND_UP = 2.0
+"""Seconds to write the checkpoint, draw the loss curve and leave."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much to train: one of the three. `more` adds to what was done before.
+
+    Attributes:
+        seconds: wall time from the command to its last line.
+        steps: updates.
+        epochs: passes over the training text.
+        more: in addition to a former run.
+    """
+
+    seconds: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    more: bool = False
+
+    @classmethod
+    def parse(cls, time: str | float | None, steps: str | int | None, epochs: str | float | None) -> Budget | None:
+        """From what the user gave; a text may begin with `+`. None where nothing was given.
+
+        Raises:
+            UsageError: more than one was given, or one that is not above zero.
+        """
+        given = {
+            name: str(value)
+            for name, value in (("time", time), ("steps", steps), ("epochs", epochs))
+            if value is not None
+        }
+        if len(given) > 1:
+            raise UsageError(f"--{' and --'.join(given)} contradict each other", hint="Give only one of them.")
+        for name, text in given.items():
+            more, text = text.startswith("+"), text.removeprefix("+")
+            if name == "time":
+                return cls(seconds=parse_duration(text), more=more)
+            try:
+                number = int(text) if name == "steps" else float(text)
+            except ValueError:
+                number = 0
+            if not 0 < number < 1e12:
+                raise UsageError(f"--{name} {text!r} is not a number above 0")
+            return cls(steps=int(number), more=more) if name == "steps" else cls(epochs=float(number), more=more)
+        return None
+
+    def to_dict(self) -> dict[str, float]:
+        """What was given, for the record."""
+        return {
+            name: value
+            for name, value in (("seconds", self.seconds), ("steps", self.steps), ("epochs", self.epochs))
+            if value is not None
+        }
+
+
+def plan(budget: Budget, windows_per_epoch: int, step_seconds: float, available: float) -> int:
+    """How many steps a budget buys, at least one.
+
+    Args:
+        budget: what the user wants.
+        windows_per_epoch: steps that one pass takes.
+        step_seconds: measured.
+        available: seconds left for training, for a budget of time.
+    """
+    if budget.steps is not None:
+        return budget.steps
+    if budget.epochs is not None:
+        return max(1, round(budget.epochs * windows_per_epoch))
+    return max(1, int(available / step_seconds))
+
+
+def looks_for(steps: int, lanes: int, window: int, valid_symbols: int) -> dict[str, int]:
+    """How often validation text is looked at, and how much of it: a few percent of the work in all."""
+    seen = steps * lanes * window
+    symbols = max(4096, int(0.008 * seen))
+    return {"evaluate_every": max(1, steps // LOOKS), "evaluate_symbols": max(1, min(symbols, valid_symbols - 1))}
+
+
+def prolong(settings: TrainingSettings, step: int, more_steps: int) -> Schedule:
+    """The schedule of a run that goes on for some steps from where it is: a finished one rises again, another goes on."""
+    progress = settings.progress(step)
+    before = tuple(knot for knot in settings.schedule if knot[0] < step)
+    here = ((step, progress),) if step else ()
+    again = ((step, RESUME_PROGRESS),) if progress > RESUME_PROGRESS else ()
+    return (*(before or ((0, 0.0),)), *here, *again, (step + more_steps, 1.0))
+
+
+class Pacer:
+    """Corrects the schedule of a timed run so that it ends in time.
+
+    Args:
+        deadline: when the run must end, on the clock that `correct` is told.
+        began: when its first step began.
+        first_step: its number.
+    """
+
+    def __init__(self, deadline: float, began: float, first_step: int) -> None:
+        self.deadline, self.began, self.first_step = deadline, began, first_step
+        self.reserve = WIND_UP
+        """Seconds kept for what comes after the last step."""
+        self._checked = -1.0
+
+    def correct(self, settings: TrainingSettings, step: int, now: float) -> Schedule | None:
+        """Another schedule for the steps after this one, or None where the present one will do."""
+        done = (step - self.first_step) / max(1, settings.steps - self.first_step)
+        due = max((check for check in CHECKS if check <= done), default=-1.0)
+        if due <= self._checked:
+            return None
+        self._checked = due
+        step_seconds = (now - self.began) / (step - self.first_step)
+        last = step + max(1, int((self.deadline - self.reserve - now) / step_seconds))
+        if abs(last - settings.steps) <= TOLERANCE * settings.steps:
+            return None
+        before = tuple(knot for knot in settings.schedule if knot[0] < step)
+        return (*before, (step, settings.progress(step)), (last, 1.0))

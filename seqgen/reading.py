@@ -1,0 +1,244 @@
+"""Paths, globs, cards and standard input -> documents. What is left out is counted and named, never silent."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import hashlib
+import importlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from seqgen.cards import Card, card_names, load_card
+from seqgen.errors import DataError
+from seqgen.modalities import MODALITIES, Modality, guess_kind
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_BINARY_PROBE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """One text to read: a file, or a text that is already here (standard input, a card's entry)."""
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+    asked_for: bool = False
+    """Named by the user, so that it may not be left out in silence: an unusable one is an error."""
+
+    def stamp(self) -> str:
+        """What the cache knows the source by: path, size and time of a file, the hash of other data."""
+        if self.path is None:
+            return f"{self.name}:{hashlib.sha256(self.data or b'').hexdigest()}"
+        status = self.path.stat()
+        return f"{self.path}:{status.st_size}:{status.st_mtime_ns}"
+
+    def read(self) -> bytes:
+        """The bytes of the source; OSError where the file cannot be read."""
+        return self.data if self.path is None else self.path.read_bytes()  # type: ignore[return-value]
+
+
+@dataclass
+class LeftOut:
+    """Why what was left out: reason -> names."""
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, name: str, reason: str) -> None:
+        """Counts one file or folder."""
+        self.names.setdefault(reason, []).append(name)
+
+
+def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Source], Card | None]:
+    """What the arguments of the user name, in a fixed order; the card, where one of them is a card's name.
+
+    Raises:
+        DataError: nothing of that name, or standard input is empty.
+    """
+    sources: list[Source] = []
+    card = None
+    for name in corpora:
+        if name == "-":
+            sources.append(Source("standard input", data=sys.stdin.buffer.read(), asked_for=True))
+        elif Path(name).is_dir():
+            sources += _walk(Path(name), left_out)
+        elif Path(name).exists():
+            sources.append(_named_file(Path(name)))
+        elif glob.has_magic(name) and (found := sorted(glob.glob(name, recursive=True))):
+            for path in map(Path, found):
+                sources += _walk(path, left_out) if path.is_dir() else [_named_file(path)]
+        elif name in card_names():
+            card = load_card(name)
+            sources += _card_sources(card, left_out)
+        else:
+            raise DataError(
+                "no such file, folder or corpus card",
+                where=name,
+                hint=f"Give a path, a glob in quotes, - for standard input, or a card: {', '.join(card_names())}.",
+            )
+    unique = {source.path or index: source for index, source in enumerate(sources)}
+    return list(unique.values()), card
+
+
+def read_documents(
+    sources: list[Source], modality: Modality, documents: str, encoding: str, left_out: LeftOut
+) -> Iterator[str]:
+    """The documents of all sources, in order. What is left out is added to `left_out`.
+
+    Raises:
+        DataError: a source that the user named cannot be used (with the byte where it stops being text).
+    """
+    for source in sources:
+        text = _read_text(source, encoding, left_out)
+        if text is None:
+            continue
+        if not source.asked_for and (reason := modality.skip_file(PurePath(source.name), text)):
+            left_out.add(source.name, reason)
+            continue
+        yield from cut(text, documents)
+
+
+def cut(text: str, documents: str) -> list[str]:
+    """A file's text as documents; empty ones are dropped."""
+    if documents == "file":
+        parts = [text]
+    elif documents == "line":
+        parts = text.split("\n")
+    elif documents == "blank-line":
+        parts = [part.strip("\n") for part in re.split(r"\n[ \t]*\n", text)]
+    else:
+        parts = text.split(documents.replace("\\n", "\n").replace("\\t", "\t"))
+    return [part for part in parts if part.strip()] if documents != "file" else [part for part in parts if part]
+
+
+def guess(sources: list[Source], kind: str | None, card: Card | None, encoding: str) -> tuple[str, str]:
+    """The kind and the `documents` setting that suit the sources."""
+    if card is not None and all(source.name.startswith(f"{card.name}:") for source in sources):
+        return kind or card.kind, card.documents
+    kind = kind or guess_kind(PurePath(source.name) for source in sources)
+    step = max(1, len(sources) // 50)
+    texts = [text for source in sources[::step] if (text := _read_text(source, encoding, LeftOut())) is not None]
+    return kind, MODALITIES[kind].guess_documents(texts)
+
+
+def decode(data: bytes, encoding: str, name: str) -> str:
+    """Text from bytes: a byte order mark overrules the encoding, line ends become line feeds.
+
+    Raises:
+        DataError: the bytes are binary or not of that encoding, with the place of the first that is not.
+    """
+    mark = next((mark for mark in sorted(_MARKS, key=len, reverse=True) if data.startswith(mark)), b"")
+    if mark:
+        encoding, data = (_MARKS[mark], data) if _MARKS[mark] != "utf-8" else ("utf-8", data[len(mark) :])
+    wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    if not wide and (nul := data.find(b"\0", 0, _BINARY_PROBE)) >= 0:
+        raise DataError(
+            f"this is a binary file, not text (a zero byte at byte {nul})", where=name, hint="Convert it to text first."
+        )
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        offset = error.start + (len(mark) if mark == codecs.BOM_UTF8 else 0)
+        raise DataError(
+            f"not {encoding} at byte {offset} (0x{data[error.start]:02x})",
+            where=name,
+            hint="Name the encoding that it has, for example --encoding latin-1 or --encoding cp1252.",
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_encoding(encoding: str) -> None:
+    """Refuses a text encoding that Python does not know.
+
+    Raises:
+        DataError: it is unknown.
+    """
+    try:
+        b"".decode(encoding)
+    except (LookupError, ValueError) as error:
+        raise DataError(
+            f"there is no text encoding {encoding!r}",
+            hint="Common ones: utf-8, latin-1, cp1252, utf-16, shift_jis, gb18030.",
+        ) from error
+
+
+def _read_text(source: Source, encoding: str, left_out: LeftOut) -> str | None:
+    try:
+        return decode(source.read(), encoding, source.name)
+    except DataError as error:
+        if source.asked_for:
+            raise
+        left_out.add(source.name, "binary" if "binary" in error.what else f"not {encoding}")
+    except OSError as error:
+        if source.asked_for:
+            raise DataError(
+                f"cannot be read: {error.strerror}", where=source.name, hint="Check the path and its permissions."
+            ) from error
+        left_out.add(source.name, f"cannot be read: {error.strerror}")
+    return None
+
+
+def _named_file(path: Path) -> Source:
+    """A file that the user named; a pipe is read at once, since it can be read only once."""
+    absolute = path.absolute()
+    try:
+        if stat.S_ISREG(absolute.stat().st_mode):
+            return Source(str(path), absolute, asked_for=True)
+        return Source(str(path), data=absolute.read_bytes(), asked_for=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror}", where=str(path), hint="Check the path and its permissions."
+        ) from error
+
+
+def _walk(
+    folder: Path, left_out: LeftOut, suffixes: tuple[str, ...] = (), exclude: frozenset[str] = frozenset()
+) -> list[Source]:
+    """The regular files under a folder, sorted; links to folders are not followed, so there is no loop."""
+    found: list[Source] = []
+
+    def unreadable(error: OSError) -> None:
+        left_out.add(str(error.filename), f"cannot be read: {error.strerror}")
+
+    for root, folders, files in os.walk(folder.absolute(), onerror=unreadable):
+        kept = []
+        for name in sorted(folders):
+            path = Path(root, name)
+            if name in exclude:
+                left_out.add(str(path), "excluded by the card")
+            elif reason := next(
+                (reason for modality in MODALITIES.values() if (reason := modality.skip_folder(path))), None
+            ):
+                left_out.add(str(path), reason)
+            elif path.is_symlink():
+                left_out.add(str(path), "link to a folder")
+            else:
+                kept.append(name)
+        folders[:] = kept
+        for name in sorted(files):
+            path = Path(root, name)
+            if not path.is_file():
+                left_out.add(str(path), "not a regular file")
+            elif not suffixes or path.suffix in suffixes:
+                found.append(Source(str(path), path))
+    return found
+
+
+def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
+    if "folder" in card.source:
+        found = _walk(card.folder, left_out, tuple(card.source["suffixes"]), frozenset(card.source["exclude"]))
+        return [Source(f"{card.name}:{source.path}", source.path) for source in found]
+    entries: dict[str, str] = getattr(importlib.import_module(card.source["module"]), card.source["attribute"])
+    return [Source(f"{card.name}:{key}", data=text.encode()) for key, text in sorted(entries.items())]

@@ -1,0 +1,368 @@
+"""Every setting of a training run, in one place: frozen dataclasses <-> TOML.
+
+A ``Recipe`` is always *resolved*: each field has its final value, so that the same recipe on the same machine and
+versions gives the same weights, bit for bit. What a user sets (``--set model.hidden=256``, a TOML file) is a set of
+``Overrides``: a nested dict of the same shape with only some of the fields, which ``seqgen/defaults.py`` completes.
+The docstring under each field is its documentation; ``docs/settings.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from seqgen.errors import UsageError
+
+Overrides = dict[str, dict[str, Any]]
+"""Some of a recipe's settings: section -> field -> value."""
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What is read, and how it is cut."""
+
+    sources: tuple[str, ...] = ()
+    """Files, folders, globs or names of cards, as they were given (files with their absolute paths)."""
+    kind: str = "text"
+    """What the files mean: a name from `MODALITIES` (`text` or `code`). Guessed from the content where not set."""
+    documents: str = "file"
+    """What one document is: `file`, `line`, `blank-line`, or a separator to cut at. Guessed where not set."""
+    split: str = "90/5/5"
+    """Percentages of training, validation and test text. By document where there are many, else by position."""
+    encoding: str = "utf-8"
+    """The text encoding of the files. A byte order mark overrules it."""
+
+    def __post_init__(self) -> None:
+        self.shares  # noqa: B018 - refuses a split that cannot be meant
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """The shares of training, validation and test text, adding up to 1.
+
+        Raises:
+            UsageError: the split is not three percentages that add up to 100.
+        """
+        parts = self.split.split("/")
+        if len(parts) == 3 and all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
+            train, valid, test = (float(part) / 100 for part in parts)
+            if train > 0 and abs(train + valid + test - 1) < 1e-6:
+                return train, valid, test
+        raise UsageError(
+            f"corpus.split={self.split!r} is not a split",
+            hint="Give three percentages that add up to 100, the first above 0: --set corpus.split=90/5/5",
+        )
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """How symbols become ids."""
+
+    kind: str = "characters"
+    """A name from `TOKENIZERS`: `characters` (Unicode code points) or `bytes` (of the text's UTF-8)."""
+    min_count: int = 2
+    """`characters`: one seen less often than this in the training text is spelled in bytes, so that the model learns to."""
+    max_size: int = 8192
+    """`characters`: at most this many of the most frequent characters get an id of their own; the rest are spelled in bytes."""
+
+    def __post_init__(self) -> None:
+        _at_least(1, tokenizer__min_count=self.min_count, tokenizer__max_size=self.max_size)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network's shape and its regularisation."""
+
+    cell: str = "lstm"
+    """The recurrent cell: a name from `CELLS` (`lstm`, `gru` or `rnn`)."""
+    layers: int = 2
+    """Stacked recurrent layers."""
+    hidden: int = 256
+    """Units in each layer."""
+    embedding: int = 64
+    """Numbers that stand for one symbol at the input."""
+    tied: bool = False
+    """Use the embedding as the output matrix too (Press and Wolf 2017). Needs `model.embedding` = `model.hidden`."""
+    embedding_dropout: float = 0.0
+    """Share of the symbols whose embedding is zero for a whole window (Gal and Ghahramani 2016)."""
+    input_dropout: float = 0.0
+    """Locked dropout on the embedded input: one mask for all steps of a window."""
+    hidden_dropout: float = 0.0
+    """Locked dropout between layers."""
+    output_dropout: float = 0.0
+    """Locked dropout on the last layer's output."""
+    weight_dropout: float = 0.0
+    """Share of the recurrent weights that are zero for a window (Merity et al. 2018, section 2)."""
+
+    def __post_init__(self) -> None:
+        _at_least(1, model__layers=self.layers, model__hidden=self.hidden, model__embedding=self.embedding)
+        for name in ("embedding", "input", "hidden", "output", "weight"):
+            value = getattr(self, f"{name}_dropout")
+            if not 0 <= value < 1:
+                raise UsageError(f"model.{name}_dropout={value} is not in [0, 1)")
+        if self.tied and self.embedding != self.hidden:
+            raise UsageError(
+                f"model.tied=true needs equal sizes, but model.embedding={self.embedding} and model.hidden={self.hidden}",
+                hint="Set both to the same number, or leave model.tied out.",
+            )
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The training loop: how much, in what pieces, how fast, on what."""
+
+    schedule: tuple[tuple[int, float], ...] = ((0, 0.0), (1000, 1.0))
+    """Knots (step, progress) of the learning rate's course; progress is linear between them. The last step ends the run.
+    One segment from 0 to 1, unless `--time` was corrected on the way or the training was prolonged."""
+    lanes: int = 16
+    """Streams of text read side by side, each with its own hidden state (the batch size)."""
+    window: int = 64
+    """Symbols of truncated backpropagation through time."""
+    optimizer: str = "muon"
+    """A name from `OPTIMIZERS`: `muon` (Muon for the recurrent layers' matrices, AdamW for the rest) or `adamw` for all."""
+    learning_rate: float = 8e-3
+    """The highest learning rate of AdamW, reached after the warm-up."""
+    matrix_rate: float = 0.05
+    """`muon`: the highest learning rate of the recurrent layers' matrices, as the spectral norm of a step."""
+    orthogonal_iterations: int = 5
+    """`muon`: Newton-Schulz iterations for each step."""
+    warmup: float = 0.02
+    """Share of the run in which the learning rate rises from zero."""
+    beta2: float = 0.99
+    """AdamW's memory of squared gradients."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled weight decay."""
+    clip: float = 1.0
+    """The largest norm of the whole gradient; a longer one is scaled down to it."""
+    averaging: float = 0.99
+    """Decay of the moving average of the weights, which is what gets evaluated and kept (0: no averaging)."""
+    evaluate_every: int = 100
+    """Steps between two looks at the validation text (also after an eighth, a quarter and a half of the first interval)."""
+    evaluate_symbols: int = 65536
+    """Symbols of the validation text that such a look reads; the final figure reads all of it."""
+    patience: int = 0
+    """Stop after this many looks without a better one (0: never)."""
+    dtype: str = "float32"
+    """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Measured where not set."""
+    device: str = "cpu"
+    """`cpu`, `cuda` or `mps`."""
+    threads: int = 1
+    """Processor threads. Part of the recipe, since sums are taken in an order that depends on them."""
+    random_seed: int = 0
+    """Seed of the weights, the dropout masks and the order of the documents."""
+
+    def __post_init__(self) -> None:
+        _at_least(
+            1,
+            training__lanes=self.lanes,
+            training__window=self.window,
+            training__threads=self.threads,
+            training__evaluate_every=self.evaluate_every,
+            training__evaluate_symbols=self.evaluate_symbols,
+        )
+        _at_least(
+            0,
+            training__patience=self.patience,
+            training__weight_decay=self.weight_decay,
+            training__random_seed=self.random_seed,
+        )
+        for name in ("learning_rate", "matrix_rate"):
+            if not 0 < getattr(self, name) < 10:
+                raise UsageError(f"training.{name}={getattr(self, name)} is not in (0, 10)")
+        if not self.clip > 0:
+            raise UsageError(f"training.clip={self.clip} is not above 0")
+        for name in ("warmup", "averaging", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"training.{name}={getattr(self, name)} is not in [0, 1)")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise UsageError(f"training.dtype={self.dtype!r} is neither float32 nor bfloat16")
+        if self.device not in ("cpu", "cuda", "mps"):
+            raise UsageError(f"training.device={self.device!r} is none of cpu, cuda, mps")
+        steps = [step for step, _ in self.schedule]
+        if len(steps) < 2 or steps[0] != 0 or sorted(steps) != steps or steps[-1] < 1:
+            raise UsageError(f"training.schedule={self.schedule} does not rise from step 0 to a last step")
+
+    @property
+    def steps(self) -> int:
+        """The step at which the run ends."""
+        return self.schedule[-1][0]
+
+    def progress(self, step: int) -> float:
+        """How far the learning rate's course has come at a step, from 0 to 1; at a jump, what comes after it."""
+        for (start, low), (stop, high) in itertools.pairwise(self.schedule):
+            if start <= step < stop:
+                return low + (high - low) * (step - start) / (stop - start)
+        return self.schedule[-1][1]
+
+    def rate(self, step: int) -> float:
+        """The share of the highest learning rate at a step: a linear warm-up, then a cosine to zero."""
+        progress = self.progress(step)
+        if progress < self.warmup:
+            return (progress + 1 / self.steps) / (self.warmup + 1 / self.steps)
+        return 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+
+    def looks(self, step: int) -> bool:
+        """Whether the validation text is looked at after this many steps."""
+        early = {self.evaluate_every // part for part in (8, 4, 2)}
+        return step % self.evaluate_every == 0 or step in early or step == self.steps
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a training run computes."""
+
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The recipe as plain data: section -> field -> value."""
+        return dataclasses.asdict(self)
+
+    def to_toml(self) -> str:
+        """The recipe as a TOML file, which `--recipe` reads back."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> Recipe:
+        """The recipe with these settings, and the dataclasses' defaults for the rest.
+
+        Raises:
+            UsageError: an unknown section or field, a value of the wrong type, or settings that contradict each other.
+        """
+        checked = check_overrides(data)
+        return cls(**{name: section(**checked.get(name, {})) for name, section in SECTIONS.items()})
+
+    def replace(self, **fields: Any) -> Recipe:
+        """A copy with these fields of `training` changed."""
+        return dataclasses.replace(self, training=dataclasses.replace(self.training, **fields))
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "corpus": CorpusSettings,
+    "tokenizer": TokenizerSettings,
+    "model": ModelSettings,
+    "training": TrainingSettings,
+}
+
+
+def check_overrides(data: Mapping[str, Any]) -> Overrides:
+    """Settings with every name known and every value of its field's type.
+
+    Raises:
+        UsageError: an unknown section or field, or a value of the wrong type.
+    """
+    checked: Overrides = {}
+    for section, fields in data.items():
+        if section not in SECTIONS or not isinstance(fields, Mapping):
+            raise _unknown(section, list(SECTIONS), "section")
+        hints = get_type_hints(SECTIONS[section])
+        for name, value in fields.items():
+            if name not in hints:
+                raise _unknown(f"{section}.{name}", [f"{section}.{known}" for known in hints], "setting")
+            checked.setdefault(section, {})[name] = _coerce(f"{section}.{name}", value, hints[name])
+    return checked
+
+
+def parse_assignment(text: str) -> tuple[str, str, Any]:
+    """`section.field=value`, as `--set` takes it.
+
+    Raises:
+        UsageError: not of that form, an unknown setting, or a value of the wrong type.
+    """
+    name, equals, value = text.partition("=")
+    section, dot, setting = name.strip().partition(".")
+    if not equals or not dot:
+        raise UsageError(
+            f"--set {text!r} is not of the form section.key=value", hint="For example: --set model.hidden=256"
+        )
+    checked = check_overrides({section: {setting: value}})
+    return section, setting, checked[section][setting]
+
+
+def merge(*layers: Mapping[str, Mapping[str, Any]]) -> Overrides:
+    """Settings from several places in one; later ones win."""
+    merged: Overrides = {}
+    for layer in layers:
+        for section, fields in layer.items():
+            merged.setdefault(section, {}).update(fields)
+    return merged
+
+
+def read_recipe(path: Path) -> Overrides:
+    """The settings in a TOML file.
+
+    Raises:
+        UsageError: the file cannot be read, is not TOML, or holds unknown settings.
+    """
+    try:
+        return check_overrides(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot be read as a recipe: {error}", where=str(path)) from error
+    except UsageError as error:
+        raise UsageError(error.what, where=str(path), hint=error.hint) from error
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from `90s`, `3m`, `1.5h`, `1h30m` or a bare number of seconds.
+
+    Raises:
+        UsageError: not a duration, or not above zero.
+    """
+    match = re.fullmatch(
+        r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower()
+    )
+    if match and any(match.groups()):
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        if (total := 3600 * hours + 60 * minutes + seconds) > 0:
+            return total
+    raise UsageError(f"{text!r} is not a duration", hint="Write it as 90s, 3m, 1.5h or 1h30m.")
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
+    """The value as the field's type: exact from TOML and JSON, read from the text of `--set`."""
+    try:
+        if get_origin(hint) is tuple:
+            inner = get_args(hint)
+            items = [item for item in value.split(",") if item] if isinstance(value, str) else list(value)
+            if inner[-1] is Ellipsis:
+                return tuple(_coerce(name, item, inner[0]) for item in items)
+            if len(items) == len(inner):
+                return tuple(_coerce(name, item, kind) for item, kind in zip(items, inner, strict=True))
+        elif hint is bool:
+            if isinstance(value, bool):
+                return value
+            if isinstance(value, str) and value.lower() in ("true", "false"):
+                return value.lower() == "true"
+        elif hint is str and isinstance(value, str):
+            return value
+        elif hint in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
+            number = hint(value)
+            if number == float(value):  # 1.5 is no int, and nan equals nothing
+                return number
+    except (ValueError, TypeError, OverflowError):
+        pass
+    wanted = getattr(hint, "__name__", str(hint))
+    raise UsageError(f"{name}={value!r} is not of type {wanted if get_origin(hint) is None else 'list'}")
+
+
+def _unknown(name: str, known: list[str], what: str) -> UsageError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}."
+    return UsageError(f"there is no {what} {name!r}", hint=hint)
+
+
+def _at_least(least: int, **values: float) -> None:
+    for name, value in values.items():
+        if not value >= least:
+            raise UsageError(f"{name.replace('__', '.')}={value} is below {least}")

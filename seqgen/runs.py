@@ -1,0 +1,294 @@
+"""Where a run begins: what the user asked for becomes a corpus, a recipe and a folder; and what its figures say in words."""
+
+from __future__ import annotations
+
+import re
+import time as clock
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqgen import defaults
+from seqgen.checkpoint import (
+    MANIFEST,
+    Checkpoint,
+    CheckpointWriter,
+    Manifest,
+    TrainingState,
+    checkpoint_roots,
+    find_checkpoint,
+    new_folder,
+)
+from seqgen.corpus import Corpus, prepare, reopen
+from seqgen.errors import CheckpointError, UsageError
+from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
+from seqgen.models import CELLS
+from seqgen.optimizers import OPTIMIZERS
+from seqgen.pacing import DEFAULT_SECONDS, Budget
+from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of `train`, unresolved."""
+
+    corpora: tuple[str, ...]
+    budget: Budget | None
+    name: str | None
+    out: Path | None
+    settings: Overrides
+    recipe: str | None
+    device: str | None
+    threads: int | None
+    random_seed: int | None
+    started: float
+
+    def overrides(self) -> Overrides:
+        """Every setting that the user gave, on the command line or in a recipe; the command line wins."""
+        from_recipe = _load_recipe(self.recipe) if self.recipe else {}
+        if self.budget:
+            for name in ("schedule", "evaluate_every", "evaluate_symbols"):
+                from_recipe.get("training", {}).pop(name, None)
+        flags: Overrides = {}
+        if self.corpora:
+            flags["corpus"] = {"sources": self.corpora}
+        given = {
+            "threads": self.threads,
+            "random_seed": self.random_seed,
+            "device": self.device and pick_device(self.device),
+        }
+        flags["training"] = {name: value for name, value in given.items() if value is not None}
+        return merge(from_recipe, check_overrides(self.settings), flags)
+
+
+@dataclass
+class Run:
+    """A run that is ready to be planned: its folder is held, its corpus prepared.
+
+    Attributes:
+        budget: how much to train; None where the schedule is settled.
+        state: where to go on from; None at the beginning.
+        chosen_by_user: the settings that are not defaults.
+        started: when the user's command began, a first preparation of the corpus not counted.
+        note: what was chosen, for people.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    writer: CheckpointWriter
+    manifest: Manifest
+    budget: Budget | None
+    state: TrainingState | None
+    chosen_by_user: Overrides
+    started: float
+    note: str = ""
+
+
+def start_run(request: Request) -> Run:
+    """A new run in a new folder."""
+    overrides = request.overrides()
+    sources = overrides.get("corpus", {}).get("sources", ())
+    if not sources:
+        raise UsageError("no corpus given", hint="For example: seqgen train my-novel.txt --time 3m")
+    _check_names(overrides)
+    began = clock.monotonic()
+    corpus = prepare({section: overrides.get(section, {}) for section in ("corpus", "tokenizer")})
+    prepared = clock.monotonic() - began if corpus.fresh else 0.0
+    training = overrides.setdefault("training", {})
+    device = training.setdefault("device", pick_device("auto"))
+    threads = training.setdefault("threads", default_threads())
+    budget = request.budget or (None if "schedule" in training else Budget(seconds=DEFAULT_SECONDS))
+    chosen, note = _choose(corpus, budget, device, threads)
+    resolved = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
+    recipe = Recipe.from_dict(merge(chosen, overrides, resolved))
+    folder = request.out or new_folder(request.name or name_for(sources))
+    _check_free(folder, request)
+    manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
+    return Run(
+        recipe, corpus, CheckpointWriter(folder), manifest, budget, None, overrides, request.started + prepared, note
+    )
+
+
+def open_run(request: Request) -> Run:
+    """An earlier run, to go on with."""
+    checkpoint = Checkpoint(_existing_folder(request))
+    writer = CheckpointWriter(checkpoint.folder)
+    try:
+        checkpoint = Checkpoint(checkpoint.folder)  # again, now that nobody else writes it
+        manifest, state = checkpoint.manifest, checkpoint.training_state()
+        _check_same(request.overrides(), checkpoint.recipe)
+        record = manifest.corpus
+        corpus = reopen(
+            checkpoint.recipe.corpus, checkpoint.recipe.tokenizer, record.get("entry", ""), record.get("digest", "")
+        )
+        budget = _more(request.budget, manifest)
+        over = state.values["step"] >= checkpoint.recipe.training.steps or manifest.status == "finished"
+        if budget is None and over:
+            raise UsageError(
+                f"this training is finished, after {manifest.step} steps", hint="Train on with --resume --time +10m."
+            )
+        writer.sweep(manifest)
+        note = f"going on from step {state.values['step']:,}"
+        return Run(
+            checkpoint.recipe,
+            corpus,
+            writer,
+            manifest,
+            budget,
+            state,
+            checkpoint.recipe.to_dict(),
+            request.started,
+            note,
+        )
+    except BaseException:
+        writer.close()
+        raise
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run's figures say: "interrupted", "overfitted", "improving" or "done", and a sentence for people."""
+
+    name: str
+    sentence: str
+
+
+def judge(looks: list[dict[str, Any]], interrupted: bool, stopped_early: bool) -> Verdict:
+    """The verdict on a run from its looks at the validation text."""
+    if interrupted:
+        return Verdict("interrupted", "Interrupted, and saved: the model can be used as it is, or trained on.")
+    seen = [(look["step"], look["valid_nats"], look["train_nats"]) for look in looks if look["valid_nats"] is not None]
+    if not seen:
+        return Verdict(
+            "done", "Done. There was no validation text, so nothing says how good it is on text it has not seen."
+        )
+    best_step, best, _ = min(seen, key=lambda look: look[1])
+    last_step, last, _ = seen[-1]
+    if last > best + 0.01 or stopped_early:
+        return Verdict(
+            "overfitted",
+            f"Overfitted after step {best_step:,}: the weights of that step were kept. More text would help more than more time.",
+        )
+    before = next((nats for step, nats, _ in reversed(seen) if step <= 0.75 * last_step), seen[0][1])
+    if before - last > 0.005:
+        return Verdict(
+            "improving",
+            f"Still improving: {before - last:.3f} nats per symbol gained in the last quarter. More time will make it better.",
+        )
+    return Verdict(
+        "done",
+        "Done: the last quarter gained next to nothing. More text, or a larger model.hidden, would help more than more time.",
+    )
+
+
+def name_for(sources: tuple[str, ...]) -> str:
+    """A checkpoint's name from what it is trained on."""
+    first = sources[0]
+    stem = "stdin" if first == "-" else Path(first).absolute().stem if Path(first).exists() else first
+    return re.sub(r"[^\w-]+", "-", stem).strip("-") or "model"
+
+
+def _choose(corpus: Corpus, budget: Budget | None, device: str, threads: int) -> tuple[Overrides, str]:
+    with torch_settings(threads, device):
+        rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+    seconds = budget.seconds if budget and budget.seconds else defaults.NOMINAL_SECONDS
+    facts = defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device)
+    chosen = defaults.choose(facts)
+    return chosen, defaults.describe(chosen, facts)
+
+
+def _more(budget: Budget | None, manifest: Manifest) -> Budget | None:
+    """How much to add to a resumed run: nothing where the same budget as before is named again."""
+    if budget is None or (not budget.more and budget.to_dict() == manifest.budget):
+        return None
+    if budget.more:
+        return budget
+    if budget.steps is not None and budget.steps > manifest.step:
+        return (
+            None
+            if budget.steps == manifest.recipe.training.steps
+            else Budget(steps=budget.steps - manifest.step, more=True)
+        )
+    raise UsageError(
+        "--resume goes on with the plan that the run began with",
+        hint="To train longer, write a plus: --time +10m, --steps +1000 or --epochs +2.",
+    )
+
+
+def _existing_folder(request: Request) -> Path:
+    name = request.name
+    if request.out:
+        folder = request.out
+    elif name is not None:
+        folder = find_checkpoint(name).folder
+    elif request.corpora:
+        stem = name_for(request.corpora)
+        found = [
+            path
+            for path in checkpoint_roots()[0].glob(f"{stem}*")
+            if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)
+        ]
+        found = [path for path in found if (path / MANIFEST).is_file()]
+        if not found:
+            raise CheckpointError(
+                "there is no such run to go on with", where=f"checkpoints/{stem}", hint="Name it with --name or --out."
+            )
+        folder = max(found, key=lambda path: (path / MANIFEST).stat().st_mtime)
+    else:
+        raise UsageError("--resume needs to know which run", hint="Name it with --name or --out, or give its corpus.")
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError("there is no run to go on with", where=str(folder), hint="Train without --resume first.")
+    return folder
+
+
+def _check_same(overrides: Overrides, recipe: Recipe) -> None:
+    """Refuses other settings than the run began with, and says which differ."""
+    old = recipe.to_dict()
+    differ = []
+    for section, fields in overrides.items():
+        for name, value in fields.items():
+            before = old[section][name]
+            if name == "sources":
+                value = tuple(str(Path(source).absolute()) if Path(source).exists() else source for source in value)
+            if name not in ("schedule", "evaluate_every", "evaluate_symbols") and value != before:
+                differ.append(f"{section}.{name} is {value!r}, was {before!r}")
+    if differ:
+        raise UsageError(
+            "--resume goes on with the settings that the run began with, but these differ: " + "; ".join(differ),
+            hint="Leave them out, or begin a new training without --resume.",
+        )
+
+
+def _check_free(folder: Path, request: Request) -> None:
+    if request.out and folder.exists() and any(path.name not in (".lock", "resume") for path in folder.iterdir()):
+        what = "a checkpoint is there already" if (folder / MANIFEST).exists() else "this folder is not empty"
+        raise CheckpointError(what, where=str(folder), hint="Choose another --out, or go on with it: --resume.")
+
+
+def _check_names(overrides: Overrides) -> None:
+    for section, name, known in (("model", "cell", CELLS), ("training", "optimizer", OPTIMIZERS)):
+        value = overrides.get(section, {}).get(name)
+        if value is not None and value not in known:
+            raise UsageError(f"there is no {name} {value!r}", hint=f"There are: {', '.join(known)}.")
+
+
+def _corpus_record(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "entry": corpus.folder.name,
+        "digest": corpus.digest,
+        "characters": corpus.characters,
+        "documents": corpus.documents,
+        "split_by": corpus.split_by,
+        "symbols": {name: len(split) for name, split in corpus.splits.items()},
+        "left_out": {reason: len(names) for reason, names in corpus.left_out.items()},
+    }
+
+
+def _load_recipe(name: str) -> Overrides:
+    """The settings of a TOML file, or of a checkpoint."""
+    path = Path(name)
+    if path.suffix == ".toml" or (path.is_file() and path.name != MANIFEST):
+        return read_recipe(path)
+    return find_checkpoint(name).recipe.to_dict()

@@ -1,0 +1,14 @@
+"""Symbols <-> ids. A tokenizer is one file here and one line in ``TOKENIZERS``."""
+
+from __future__ import annotations
+
+from seqgen.tokenizers.base import DOCUMENT, Decoder, Ids, Tokenizer, bytes_of, text_of
+from seqgen.tokenizers.bytes import ByteTokenizer
+from seqgen.tokenizers.characters import CharacterTokenizer
+
+__all__ = ["DOCUMENT", "TOKENIZERS", "Decoder", "Ids", "Tokenizer", "bytes_of", "text_of"]
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    CharacterTokenizer.name: CharacterTokenizer,
+    ByteTokenizer.name: ByteTokenizer,
+}

@@ -1,0 +1,210 @@
+"""One training run in memory: what it computes, step by step, and everything that it must remember to go on."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqgen.checkpoint import TrainingState
+from seqgen.corpus import Corpus, Lanes
+from seqgen.errors import TrainingError
+from seqgen.evaluation import validation_nats
+from seqgen.machine import DTYPES
+from seqgen.models import MODELS, Batch, State
+from seqgen.optimizers import OPTIMIZERS
+from seqgen.recipe import Recipe
+
+
+@dataclass
+class Counters:
+    """Everything of a run that is a number, and goes into the training state as it is."""
+
+    step: int = 0
+    epoch: int = 0
+    window: int = 0
+    """The next window of the epoch."""
+    nats: float = 0.0
+    """Sum of the batches' mean nats since the last look at the validation text."""
+    batches: int = 0
+    best_nats: float = math.inf
+    """The best look so far, in nats per symbol."""
+    best_step: int = 0
+    looks_since_best: int = 0
+    metrics_length: int = 0
+    """Length of `metrics.jsonl` in bytes."""
+    schedule: tuple[tuple[int, float], ...] = ()
+    """The schedule as last corrected."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at the validation text after some steps; nats per symbol."""
+
+    step: int
+    epoch: float
+    rate: float
+    train_nats: float
+    valid_nats: float | None
+
+
+class Trainer:
+    """Model, averages, optimiser, lanes and counters of a run.
+
+    The same recipe and corpus give the same weights, bit for bit, on the same machine and versions; `state()` and
+    `restore()` carry all of it, so that a run that was stopped goes on as if it had not been.
+
+    Args:
+        recipe: resolved.
+        corpus: prepared as the recipe says.
+        model: a name from `MODELS`.
+    """
+
+    def __init__(self, recipe: Recipe, corpus: Corpus, model: str = "language") -> None:
+        settings = recipe.training
+        self.recipe, self.corpus = recipe, corpus
+        self.lanes = Lanes(corpus.splits["train"], settings.lanes, settings.window, settings.random_seed)
+        self.model = MODELS[model](corpus.tokenizer.size, recipe.model)
+        self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
+        self.model.to(settings.device).train()
+        self.noise = torch.Generator(settings.device).manual_seed(settings.random_seed + 1)
+        self.model.noise = self.noise
+        self.averaged = copy.deepcopy(self.model.state_dict())
+        self.best = copy.deepcopy(self.averaged)
+        self.optimizers = OPTIMIZERS[settings.optimizer](self.model, settings)
+        self._highest = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.hidden: State = self.model.zero_state(settings.lanes)
+        self.counters = Counters(schedule=settings.schedule)
+        self._judge = MODELS[model](corpus.tokenizer.size, recipe.model).to(settings.device).eval()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the schedule has ended or patience has."""
+        patience = self.recipe.training.patience
+        return self.counters.step >= self.recipe.training.steps or 0 < patience <= self.counters.looks_since_best
+
+    def step(self) -> float:
+        """One window of every lane: forward, backward, update. Returns the mean nats per symbol of the batch.
+
+        Raises:
+            TrainingError: the loss or the gradient is not finite; the weights are those of the step before.
+        """
+        settings, counters = self.recipe.training, self.counters
+        if counters.window == self.lanes.windows_per_epoch:
+            counters.epoch, counters.window = counters.epoch + 1, 0
+        if counters.window == 0:
+            self.hidden = self.model.zero_state(settings.lanes)
+        inputs, targets = self.lanes.batch(counters.epoch, counters.window)
+        batch = Batch(torch.from_numpy(inputs).to(settings.device), torch.from_numpy(targets).to(settings.device))
+        with torch.autocast(settings.device, DTYPES[settings.dtype], enabled=settings.dtype != "float32"):
+            nats, hidden = self.model.loss(batch, self.hidden)
+        loss = nats.mean()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
+        value = loss.item()
+        if not (math.isfinite(value) and math.isfinite(norm.item())):
+            raise TrainingError(
+                f"the loss or its gradient stopped being a finite number at step {counters.step}",
+                hint=f"Train again with a lower rate, for example --set training.learning_rate={settings.learning_rate / 3:.1g}"
+                f" --set training.matrix_rate={settings.matrix_rate / 3:.1g}",
+            )
+        self._update(settings.rate(counters.step))
+        self.hidden = hidden.detach()
+        counters.nats, counters.batches = counters.nats + value, counters.batches + 1
+        counters.step, counters.window = counters.step + 1, counters.window + 1
+        return value
+
+    def look(self) -> Look:
+        """Reads validation text with the averaged weights, keeps the best ones, and starts a new mean of the training loss."""
+        settings, counters = self.recipe.training, self.counters
+        valid = self.corpus.splits["valid"]
+        nats = None
+        if len(valid) > 1:
+            self._judge.load_state_dict(self.averaged)
+            nats = validation_nats(self._judge.eval(), valid, settings.evaluate_symbols, settings.dtype)
+        if nats is None or nats < counters.best_nats:
+            counters.best_nats, counters.best_step, counters.looks_since_best = nats or math.inf, counters.step, 0
+            self.best = {name: tensor.clone() for name, tensor in self.averaged.items()}
+        else:
+            counters.looks_since_best += 1
+        look = Look(
+            step=counters.step,
+            epoch=counters.epoch + counters.window / self.lanes.windows_per_epoch,
+            rate=settings.rate(counters.step),
+            train_nats=counters.nats / max(1, counters.batches),
+            valid_nats=nats,
+        )
+        counters.nats, counters.batches = 0.0, 0
+        return look
+
+    def reschedule(self, schedule: tuple[tuple[int, float], ...]) -> None:
+        """Gives the rest of the run another course, and remembers it."""
+        self.recipe = self.recipe.replace(schedule=schedule)
+        self.counters.schedule = schedule
+
+    def state(self) -> TrainingState:
+        """All that `restore` needs."""
+        groups = {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged,
+            "best": self.best,
+            "hidden": self.hidden.tensors(),
+            "noise": {"state": self.noise.get_state()},
+            **{f"optimizer{number}": _pack(optimizer) for number, optimizer in enumerate(self.optimizers)},
+        }
+        tensors = {f"{group}/{name}": tensor for group, members in groups.items() for name, tensor in members.items()}
+        return TrainingState(tensors, dataclasses.asdict(self.counters))
+
+    def restore(self, state: TrainingState) -> None:
+        """Goes back to where `state()` was taken."""
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in state.tensors.items():
+            group, _, member = name.partition("/")
+            groups.setdefault(group, {})[member] = tensor
+        self.model.load_state_dict(groups["model"])
+        device = self.recipe.training.device
+        self.averaged = {name: tensor.to(device) for name, tensor in groups["averaged"].items()}
+        self.best = {name: tensor.to(device) for name, tensor in groups["best"].items()}
+        self.hidden = self.hidden.with_tensors(groups["hidden"])
+        self.noise.set_state(groups["noise"]["state"])
+        for number, optimizer in enumerate(self.optimizers):
+            _unpack(optimizer, groups.get(f"optimizer{number}", {}))
+        values: dict[str, Any] = dict(state.values)
+        self.counters = Counters(
+            **{**values, "schedule": tuple((int(step), float(part)) for step, part in values["schedule"])}
+        )
+        self.recipe = self.recipe.replace(schedule=self.counters.schedule)
+
+    def _update(self, rate: float) -> None:
+        settings = self.recipe.training
+        for optimizer, highest in zip(self.optimizers, self._highest, strict=True):
+            for group, learning_rate in zip(optimizer.param_groups, highest, strict=True):
+                group["lr"] = learning_rate * rate
+            optimizer.step()
+        taken = self.counters.step + 1
+        decay = min(settings.averaging, taken / (10 + taken)) if settings.averaging else 0.0
+        current = self.model.state_dict()
+        torch._foreach_lerp_(list(self.averaged.values()), [current[name] for name in self.averaged], 1 - decay)
+
+
+def _pack(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}/{name}": torch.as_tensor(value)
+        for index, members in optimizer.state_dict()["state"].items()
+        for name, value in members.items()
+    }
+
+
+def _unpack(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    members: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition("/")
+        members.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": members})

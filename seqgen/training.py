@@ -1,0 +1,411 @@
+"""``train()``: from what the user asks to a trained checkpoint. The one training loop; it reports Progress, draws nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seqgen.checkpoint import LOSS_PLOT, METRICS, TIMING, CheckpointWriter, Manifest, read_lines
+from seqgen.corpus import Corpus
+from seqgen.decoding.rules import RuleSettings
+from seqgen.evaluation import Evaluation, evaluate
+from seqgen.generation import SampleSettings, Writing, generate
+from seqgen.machine import torch_settings
+from seqgen.modalities import MODALITIES
+from seqgen.models import MODELS
+from seqgen.pacing import WIND_UP, Budget, Pacer, looks_for, plan, prolong
+from seqgen.plots import draw_loss
+from seqgen.recipe import Overrides, Recipe
+from seqgen.runs import Request, Run, Verdict, judge, open_run, start_run
+from seqgen.tokenizers import DOCUMENT
+from seqgen.trainer import Look, Trainer
+
+SAVE_EVERY = 30.0
+"""Seconds of work that a crash may cost at most."""
+REPORT_EVERY = 0.25
+SAMPLE_LENGTH = 70
+CALIBRATION_SHARE = 0.02
+"""Share of a timed run that may be spent on measuring how fast a step is."""
+FINAL_LOOK_SHARE = 0.04
+"""Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training tells while it runs.
+
+    Attributes:
+        phase: "prepared", "planned", "training", "evaluating" or "finished".
+        message: for people, where there is something to say.
+        step: updates so far.
+        steps: planned in all.
+        seconds: since training began.
+        seconds_left: an estimate.
+        symbols_per_second: lately.
+        train_bits: of the latest batches, in bits per character.
+        valid_bits: the latest look, in bits per character.
+        look: a new look at the validation text.
+        sample: now and then what the model writes by itself.
+        folder: of the checkpoint.
+    """
+
+    phase: str
+    message: str | None = None
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    seconds_left: float = 0.0
+    symbols_per_second: float = 0.0
+    train_bits: float | None = None
+    valid_bits: float | None = None
+    look: Look | None = None
+    sample: str | None = None
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        checkpoint: the folder.
+        finished: False where the user interrupted it.
+        steps: updates done in all.
+        seconds: wall time of this run's training.
+        symbols_per_second: over this run.
+        valid: the kept weights on the validation text; None where there is none.
+        verdict: what happened and what to do next.
+        recipe: as resolved, corrections of the schedule included.
+    """
+
+    checkpoint: Path
+    finished: bool
+    steps: int
+    seconds: float
+    symbols_per_second: float
+    valid: Evaluation | None
+    verdict: Verdict
+    recipe: Recipe = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, for `--json`."""
+        return {
+            "checkpoint": str(self.checkpoint),
+            "finished": self.finished,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "symbols_per_second": self.symbols_per_second,
+            "valid": self.valid.to_dict() if self.valid else None,
+            "verdict": self.verdict.name,
+            "recipe": self.recipe.to_dict(),
+        }
+
+
+Listener = Callable[[Progress], None]
+
+
+def train(
+    *corpora: str | os.PathLike[str],
+    time: str | float | None = None,
+    steps: int | str | None = None,
+    epochs: float | str | None = None,
+    name: str | None = None,
+    out: str | Path | None = None,
+    settings: Overrides | None = None,
+    recipe: str | Path | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+    random_seed: int | None = None,
+    progress: Listener | None = None,
+    started: float | None = None,
+) -> Outcome:
+    """Trains a model on a corpus and writes it to a checkpoint folder.
+
+    Args:
+        corpora: files, folders, globs, names of cards, or `-` for standard input.
+        time: wall time in seconds or as in `"3m"`, from `started` to the return, a first preparation of the corpus
+            aside; with `resume`, `"+10m"` trains ten minutes more.
+        steps: updates, instead of a time; `"+500"` likewise.
+        epochs: passes over the training text, instead of a time; `"+2"` likewise.
+        name: the folder is `checkpoints/NAME`; by default it is called after the corpus.
+        out: the folder, instead of a name.
+        settings: section -> field -> value, as in `seqgen.recipe`; what is not set is chosen.
+        recipe: a TOML file, or a checkpoint whose training to repeat.
+        resume: go on with an interrupted or finished run.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        threads: processor threads.
+        random_seed: of weights, dropout and order.
+        progress: called with each `Progress`.
+        started: `time.monotonic()` when the user's command began; default now.
+
+    Raises:
+        UsageError: settings that cannot be meant.
+        DataError: a corpus that cannot be used.
+        CheckpointError: a folder that exists, is in use, or cannot be written.
+        TrainingError: the loss stopped being finite.
+    """
+    request = Request(
+        corpora=tuple(str(corpus) for corpus in corpora),
+        budget=Budget.parse(time, steps, epochs),
+        name=name,
+        out=Path(out) if out is not None else None,
+        settings=settings or {},
+        recipe=str(recipe) if recipe is not None else None,
+        device=device,
+        threads=threads,
+        random_seed=random_seed,
+        started=clock.monotonic() if started is None else started,
+    )
+    say = progress or (lambda _: None)
+    run = open_run(request) if resume else start_run(request)
+    try:
+        with torch_settings(run.recipe.training.threads, run.recipe.training.device), _Interruption() as interruption:
+            return _Session(run, say, interruption).train()
+    finally:
+        run.writer.close()
+
+
+class _Interruption:
+    """Turns a first Ctrl-C (or SIGTERM) into a wish that the loop fulfils after its step; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interruption:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+
+class _Session:
+    """One sitting of a run: plans it, steps it, saves it, and looks back on it."""
+
+    def __init__(self, run: Run, say: Listener, interruption: _Interruption) -> None:
+        self.run, self.say, self.interruption = run, say, interruption
+        self.writer: CheckpointWriter = run.writer
+        self.manifest: Manifest = run.manifest
+        self.corpus: Corpus = run.corpus
+        train_split = run.corpus.splits["train"]
+        self.bits_per_nat = len(train_split) / max(1, train_split.characters) / math.log(2)
+        self.latest_valid: float | None = None
+        self.final_symbols: int | None = None
+        """How much of the validation text the final look reads; None: all of it."""
+
+    def train(self) -> Outcome:
+        """Plans, trains, winds up."""
+        self._announce()
+        trainer, pacer = self._plan()
+        self.manifest.recipe = trainer.recipe
+        self._save(trainer)
+        began = clock.monotonic()
+        if pacer:
+            pacer.began = began
+        self._loop(trainer, pacer, began)
+        return self._wind_up(trainer, began)
+
+    def _announce(self) -> None:
+        corpus = self.corpus
+        characters = f"{corpus.characters:,} characters"
+        documents = f"{corpus.documents:,} documents" if corpus.documents > 1 else "1 document"
+        left_out = sum(map(len, corpus.left_out.values()))
+        what = f"{corpus.settings.kind}, {characters} in {documents} ({corpus.settings.documents})"
+        split = f"split {corpus.settings.split} by {corpus.split_by}"
+        missing = f", {left_out} files or folders left out (seqgen corpus stats names them)" if left_out else ""
+        self.say(Progress("prepared", message=f"{what}, {split}{missing}"))
+        self.say(Progress("planned", message=self.run.note, folder=self.writer.folder))
+
+    def _plan(self) -> tuple[Trainer, Pacer | None]:
+        """The trainer with its schedule settled, and a pacer for a timed run."""
+        run, recipe = self.run, self.run.recipe
+        trainer = Trainer(recipe, self.corpus)
+        if run.state is not None:
+            trainer.restore(run.state)
+            self.writer.cut(METRICS, trainer.counters.metrics_length)
+        budget = run.budget
+        if budget is None:  # the schedule is settled already
+            if "dtype" not in run.chosen_by_user.get("training", {}) and run.state is None:
+                trainer = Trainer(recipe.replace(dtype=self._calibrate(recipe, 0.5)[0]), self.corpus)
+            return trainer, None
+        limit = max(0.5, min(4.0, CALIBRATION_SHARE * budget.seconds)) if budget.seconds else 0.5
+        dtype, step_seconds = self._calibrate(
+            recipe, limit, fixed_dtype=run.state is not None or "dtype" in run.chosen_by_user.get("training", {})
+        )
+        recipe = recipe.replace(dtype=dtype)
+        now = clock.monotonic()
+        deadline = run.started + (budget.seconds or 0.0)
+        reserve = self._reserve(step_seconds, budget.seconds or math.inf)
+        steps = plan(budget, trainer.lanes.windows_per_epoch, step_seconds, deadline - now - reserve)
+        if run.state is not None:
+            trainer.reschedule(prolong(trainer.recipe.training, trainer.counters.step, steps))
+            trainer.counters.looks_since_best = 0
+        else:
+            valid = len(self.corpus.splits["valid"])
+            looks = looks_for(steps, recipe.training.lanes, recipe.training.window, valid)
+            looks = {key: value for key, value in looks.items() if key not in run.chosen_by_user.get("training", {})}
+            trainer = Trainer(recipe.replace(schedule=((0, 0.0), (steps, 1.0)), **looks), self.corpus)
+        if budget.seconds is None:
+            return trainer, None
+        pacer = Pacer(deadline, now, trainer.counters.step)
+        pacer.reserve = reserve
+        return trainer, pacer
+
+    def _calibrate(self, recipe: Recipe, limit: float, fixed_dtype: bool = False) -> tuple[str, float]:
+        """The faster arithmetic and the seconds that a step takes with it, by trying both on throw-away trainers."""
+        best = (recipe.training.dtype, math.inf)
+        dtypes = [recipe.training.dtype] if fixed_dtype else ["float32", "bfloat16"]
+        for dtype in dtypes:
+            try:
+                trainer = Trainer(recipe.replace(dtype=dtype), self.corpus)
+                trainer.step()  # the first one prepares kernels
+                start, steps = clock.monotonic(), 0
+                while steps < 1 or clock.monotonic() - start < limit / len(dtypes):
+                    trainer.step()
+                    steps += 1
+                step_seconds = (clock.monotonic() - start) / steps
+            except RuntimeError:  # this torch cannot run this cell in this arithmetic
+                continue
+            if step_seconds < 0.9 * best[1]:
+                best = (dtype, step_seconds)
+        return best
+
+    def _reserve(self, step_seconds: float, seconds: float) -> float:
+        """Seconds to keep for the final look, from the speed of training: reading alone is about three times as fast."""
+        settings = self.run.recipe.training
+        reading = step_seconds / 3 / (settings.lanes * settings.window)
+        symbols = len(self.corpus.splits["valid"])
+        if symbols * reading > FINAL_LOOK_SHARE * seconds:
+            self.final_symbols = symbols = min(symbols, max(8192, int(FINAL_LOOK_SHARE * seconds / reading)))
+        return WIND_UP + symbols * reading
+
+    def _loop(self, trainer: Trainer, pacer: Pacer | None, began: float) -> None:
+        counters = trainer.counters
+        saved = reported = clock.monotonic()
+        first = counters.step
+        bits = None
+        while not trainer.finished and not self.interruption.wanted:
+            value = trainer.step() * self.bits_per_nat
+            bits = value if bits is None else 0.95 * bits + 0.05 * value
+            now = clock.monotonic()
+            speed = (counters.step - first) / (now - began)
+            look = self._look(trainer, speed, now - began) if trainer.recipe.training.looks(counters.step) else None
+            if pacer and (schedule := pacer.correct(trainer.recipe.training, counters.step, now)):
+                trainer.reschedule(schedule)
+            if look or now - reported > REPORT_EVERY:
+                self._report(trainer, bits, now - began, speed, look)
+                reported = now
+            if now - saved > SAVE_EVERY:
+                self._save(trainer)
+                saved = clock.monotonic()
+
+    def _look(self, trainer: Trainer, speed: float, seconds: float) -> Look:
+        look = trainer.look()
+        self.latest_valid = look.valid_nats
+        record = {
+            "step": look.step,
+            "epoch": look.epoch,
+            "rate": look.rate,
+            "train_nats": look.train_nats,
+            "valid_nats": look.valid_nats,
+        }
+        trainer.counters.metrics_length = self.writer.append(METRICS, record)
+        rate = speed * self.run.recipe.training.lanes * self.run.recipe.training.window
+        self.writer.append(TIMING, {"step": look.step, "seconds": round(seconds, 3), "symbols_per_second": round(rate)})
+        return look
+
+    def _report(self, trainer: Trainer, bits: float, seconds: float, speed: float, look: Look | None) -> None:
+        settings, step = trainer.recipe.training, trainer.counters.step
+        valid = None if self.latest_valid is None else self.latest_valid * self.bits_per_nat
+        self.say(
+            Progress(
+                "training",
+                step=step,
+                steps=settings.steps,
+                seconds=seconds,
+                seconds_left=(settings.steps - step) / speed,
+                symbols_per_second=speed * settings.lanes * settings.window,
+                train_bits=bits,
+                valid_bits=valid,
+                look=look,
+                sample=self._sample(trainer) if look and look.step % settings.evaluate_every == 0 else None,
+            )
+        )
+
+    def _sample(self, trainer: Trainer) -> str:
+        """What the averaged weights write by themselves."""
+        model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model).to(
+            trainer.recipe.training.device
+        )
+        model.load_state_dict(trainer.averaged)
+        writing = Writing(
+            self.corpus.tokenizer, SampleSettings(length=SAMPLE_LENGTH), MODALITIES[self.corpus.settings.kind]
+        )
+        for (symbol,) in generate(model.eval(), [DOCUMENT], RuleSettings(), trainer.counters.step, [0]):
+            writing.feed(symbol)
+            if writing.done:
+                break
+        return writing.text
+
+    def _save(self, trainer: Trainer, status: str = "running") -> None:
+        self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
+        weights = (
+            trainer.best if trainer.counters.best_step else trainer.averaged
+        )  # until the first look there is no best
+        self.writer.commit(self.manifest, weights, self.corpus.tokenizer, trainer.state())
+
+    def _wind_up(self, trainer: Trainer, began: float) -> Outcome:
+        """The last look, the verdict, the picture, the commit."""
+        counters, settings = trainer.counters, trainer.recipe.training
+        seconds = clock.monotonic() - began
+        interrupted = self.interruption.wanted and not trainer.finished
+        first = self.run.state.values["step"] if self.run.state else 0
+        valid = None
+        if not interrupted and len(self.corpus.splits["valid"]) > 1:
+            self.say(Progress("evaluating", step=counters.step, steps=settings.steps, seconds=seconds))
+            model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model).to(settings.device)
+            model.load_state_dict(trainer.best)
+            valid = evaluate(
+                model.eval(), self.corpus.tokenizer, self.corpus.splits["valid"], "valid", symbols=self.final_symbols
+            )
+            self.manifest.metrics = {"valid": valid.to_dict()}
+        self._save(trainer, "interrupted" if interrupted else "finished")
+        looks = read_lines(self.writer.folder / METRICS)
+        self._draw(looks)
+        speed = (counters.step - first) / max(1e-9, seconds) * settings.lanes * settings.window
+        verdict = judge(looks, interrupted, counters.step < settings.steps)
+        return Outcome(
+            self.writer.folder, not interrupted, counters.step, seconds, speed, valid, verdict, trainer.recipe
+        )
+
+    def _draw(self, looks: list[dict[str, Any]]) -> None:
+        if len(looks) < 2:
+            return
+        unit = self.bits_per_nat
+        with contextlib.suppress(OSError):  # the picture is not worth the training
+            draw_loss(
+                self.writer.folder / LOSS_PLOT,
+                [look["step"] for look in looks],
+                [look["train_nats"] * unit for look in looks],
+                [None if look["valid_nats"] is None else look["valid_nats"] * unit for look in looks],
+                "bits per character",
+                self.corpus.splits["valid"].baselines,
+            )
