@@ -238,12 +238,12 @@ class Loaded:
         self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, writing: Writing
     ) -> Iterator[str]:
         yield seed
-        if writing.done:
+        if writing.is_done():
             return
         for (symbol,) in generate(self.model, prompt, settings.rules, random_seed, [0]):
             if piece := writing.feed(symbol):
                 yield piece
-            if writing.done:
+            if writing.is_done():
                 return
 
     def _tile(
@@ -251,13 +251,13 @@ class Loaded:
     ) -> Iterator[Sample]:
         start = time.perf_counter()
         writings = [self._writing(settings) for _ in indices]
-        if not all(writing.done for writing in writings):
+        if not all(writing.is_done() for writing in writings):
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
             for symbols in generate(self.model, prompt, settings.rules, random_seed, padded):
                 for writing, symbol in zip(writings, symbols, strict=False):
                     writing.feed(symbol)
-                if all(writing.done for writing in writings):
+                if all(writing.is_done() for writing in writings):
                     break
         for index, writing in zip(indices, writings, strict=True):
             sample = Sample(index, seed, random_seed, "tile", writing, iter([seed, writing.text]))

@@ -146,7 +146,7 @@ class Writing:
 
     def feed(self, symbol: int) -> str:
         """Takes the next id; returns what can be shown now. Sets `stopped_by` when the sample is complete."""
-        if self.done:
+        if self.is_done():
             return ""
         if symbol == DOCUMENT:
             self._take(self._decoder.finish())
@@ -156,8 +156,7 @@ class Writing:
             self._take(self._decoder.feed(symbol))
         return self._show()
 
-    @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether the sample is complete."""
         return self.stopped_by is not None
 
@@ -203,8 +202,8 @@ class Writing:
         self.stopped_by = reason
 
     def _show(self) -> str:
-        held = 0 if self.done else max([_overlap(self.text, stop) for stop in self.settings.stop], default=0)
-        if not self.done and self.settings.length is None:
+        held = 0 if self.is_done() else max([_overlap(self.text, stop) for stop in self.settings.stop], default=0)
+        if not self.is_done() and self.settings.length is None:
             held = max(held, len(self.text) - len(self.text.rstrip()))
         ready = max(self._shown, len(self.text) - held)
         shown, self._shown = self.text[self._shown : ready], ready

@@ -361,7 +361,7 @@ class _Session:
         )
         for (symbol,) in generate(model.eval(), [DOCUMENT], RuleSettings(), trainer.counters.step, [0]):
             writing.feed(symbol)
-            if writing.done:
+            if writing.is_done():
                 break
         return writing.text
 
