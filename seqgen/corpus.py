@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,14 +20,18 @@ import numpy.typing as npt
 import platformdirs
 
 from seqgen.baselines import bits_per_character
-from seqgen.errors import DataError
+from seqgen.errors import DataError, SeqgenError
 from seqgen.modalities import MODALITIES
 from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
 
 SPLITS = ("train", "valid", "test")
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+_ENTRY = re.compile(r"[0-9a-f]{32}|\.making-.*")
+"""Names in the cache folder that are ours: it may be a folder that holds other things, too."""
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
+"""What a missing or damaged entry of the cache raises when it is opened."""
 Encoded = tuple[npt.NDArray[Any], Ids, int]
 """Ids, starts of documents, characters."""
 MANY_DOCUMENTS = 20
@@ -91,7 +97,7 @@ def reopen(settings: CorpusSettings, tokenizer: TokenizerSettings, entry: str, d
     Raises:
         DataError: it is gone or has changed.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(*_DAMAGE):
         corpus = _open(cache_folder() / entry, fresh=False)
         if corpus.digest == digest:
             return corpus
@@ -135,9 +141,12 @@ def read_split(
 
 def summarize(corpus: Corpus) -> dict[str, Any]:
     """What a corpus holds, as plain data; the alphabet is sorted by frequency."""
-    counts = sum(np.bincount(split.ids, minlength=corpus.tokenizer.size) for split in corpus.splits.values())
-    by_frequency = np.argsort(-np.asarray(counts), kind="stable")
-    alphabet = [text for symbol in by_frequency if len(text := corpus.tokenizer.decode([int(symbol)])) == 1]
+    counts = np.sum(
+        [np.bincount(split.ids, minlength=corpus.tokenizer.size) for split in corpus.splits.values()], axis=0
+    )
+    by_frequency = np.argsort(-counts, kind="stable")
+    texts = {int(symbol): corpus.tokenizer.decode([int(symbol)]) for symbol in by_frequency if counts[symbol] > 0}
+    alphabet = [text for symbol, text in texts.items() if corpus.tokenizer.encode(text).tolist() == [symbol]]
     return {
         "kind": corpus.settings.kind,
         "documents_are": corpus.settings.documents,
@@ -160,7 +169,7 @@ def summarize(corpus: Corpus) -> dict[str, Any]:
 def clean_cache() -> tuple[int, int]:
     """Empties the cache; returns how many corpora and bytes it held."""
     root = cache_folder()
-    entries = [path for path in root.glob("*") if path.is_dir()] if root.is_dir() else []
+    entries = [path for path in root.glob("*") if path.is_dir() and _ENTRY.fullmatch(path.name)]
     size = sum(path.stat().st_size for entry in entries for path in entry.rglob("*") if path.is_file())
     for entry in entries:
         shutil.rmtree(entry, ignore_errors=True)
@@ -179,24 +188,23 @@ def prepare(overrides: Overrides) -> Corpus:
     asked = overrides.get("corpus", {})
     left_out = LeftOut()
     check_encoding(asked.get("encoding", "utf-8"))
-    sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
+    if (kind := asked.get("kind")) is not None and kind not in MODALITIES:
+        raise DataError(f"there is no kind {kind!r} of corpus", hint=f"There are: {', '.join(MODALITIES)}.")
     tokenizer_settings = TokenizerSettings(**overrides.get("tokenizer", {}))
+    tokenizer_class = _tokenizer_class(tokenizer_settings.kind)
+    sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
     folder = cache_folder() / _cache_key(sources, asked, tokenizer_settings)
-    with contextlib.suppress(OSError, ValueError, KeyError):  # a damaged or missing entry is made anew
+    with contextlib.suppress(*_DAMAGE):  # made anew
         return _open(folder, fresh=False)
 
-    kind, documents = guess(sources, asked.get("kind"), card, asked.get("encoding", "utf-8"))
-    if kind not in MODALITIES:
-        raise DataError(f"there is no kind {kind!r} of corpus", hint=f"There are: {', '.join(MODALITIES)}.")
+    kind, documents = guess(sources, kind, card, asked.get("encoding", "utf-8"))
     resolved = {**asked, "kind": kind, "documents": asked.get("documents", documents)}
-    resolved["sources"] = tuple(
-        str(Path(name).absolute()) if Path(name).exists() else name for name in asked["sources"]
-    )
+    resolved["sources"] = tuple(map(_absolute, asked.get("sources", ())))
     settings = CorpusSettings(**resolved)
     texts = _Texts(sources, settings, left_out)
     measured = texts.measure()
     pieces, split_by = plan_split(measured, settings.shares)
-    tokenizer = _tokenizer_class(tokenizer_settings.kind).build(texts.pieces(pieces, "train"), tokenizer_settings)
+    tokenizer = tokenizer_class.build(texts.pieces(pieces, "train"), tokenizer_settings)
     meta = {"settings": vars(settings), "tokenizer_settings": vars(tokenizer_settings), "tokenizer": tokenizer.to_json(),
             "left_out": left_out.names, "split_by": split_by, "documents": len(measured)}  # fmt: skip
     encoded = {name: _encode(texts.pieces(pieces, name), tokenizer) for name in SPLITS}
@@ -219,17 +227,14 @@ def plan_split(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float
     """Which part of which document goes where, and in words how that was decided.
 
     By document where there are many and none is too large: in the order of their hashes, so that it depends on the
-    texts alone, and equal documents stay together. Else each document is cut by position.
+    texts alone, and equal documents stay together. Else each document is cut by position; equal ones at the same place.
 
     Args:
         measured: length in characters and hash of each document.
         shares: of training, validation and test, adding up to 1.
     """
-    total = sum(length for length, _ in measured)
-    held_out = [share for share in shares[1:] if share > 0]
-    largest = max((length for length, _ in measured), default=0)
-    if held_out and len(measured) >= MANY_DOCUMENTS and largest <= min(held_out) * total / 2:
-        return _split_by_document(measured, shares, total), "document"
+    if len(measured) >= MANY_DOCUMENTS and _can_split_by_document(measured, shares):
+        return _split_by_document(measured, shares), "document"
     pieces = []
     for index, (length, _) in enumerate(measured):
         bounds = [0, int(length * shares[0] + 1e-6), int(length * (shares[0] + shares[1]) + 1e-6), length]
@@ -245,18 +250,38 @@ def plan_split(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float
     return pieces, "position"
 
 
-def _split_by_document(
-    measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float], total: int
-) -> list[Piece]:
-    order = sorted(range(len(measured)), key=lambda index: (measured[index][1], index))
-    where: dict[bytes, str] = {}
-    taken = {"valid": 0.0, "test": 0.0}
+def _can_split_by_document(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> bool:
+    """Whether no document is too large for that, and enough is left without what is too large because it was copied."""
+    held_out = [share for share in shares[1:] if share > 0]
+    if not held_out:
+        return False
+    copies = _copies(measured)
+    total = sum(copies.values())
+    limit = min(held_out) * total / 2
+    small = sum(length for length in copies.values() if length <= limit)
+    return max(length for length, _ in measured) <= limit and small >= min(1.0, 2 * sum(held_out)) * total
+
+
+def _copies(measured: Sequence[tuple[int, bytes]]) -> dict[bytes, int]:
+    """The length of all equal documents together, by their hash, in the order of the hashes."""
+    lengths: dict[bytes, int] = {}
+    for length, digest in sorted(measured, key=lambda document: document[1]):
+        lengths[digest] = lengths.get(digest, 0) + length
+    return lengths
+
+
+def _split_by_document(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> list[Piece]:
+    copies = _copies(measured)
+    total = sum(copies.values())
+    where = dict.fromkeys(copies, "train")
+    taken = {"valid": 0, "test": 0}
     quota = {"valid": shares[1] * total, "test": shares[2] * total}
-    for index in order:
-        length, digest = measured[index]
-        name = where.setdefault(digest, next((name for name in taken if taken[name] < quota[name]), "train"))
-        if name in taken:
-            taken[name] += length
+    for digest, length in copies.items():
+        for name in taken:  # what was copied too often would fill a split by itself, and is left for training
+            if taken[name] < quota[name] and length <= quota[name] / 2:
+                where[digest] = name
+                taken[name] += length
+                break
     return [Piece(index, 0, length, where[digest]) for index, (length, digest) in enumerate(measured)]
 
 
@@ -428,6 +453,12 @@ def _cache_key(sources: list[Source], asked: dict[str, Any], tokenizer: Tokenize
     wanted = {name: value for name, value in asked.items() if name != "sources"}
     text = json.dumps([CACHE_VERSION, [source.stamp() for source in sources], wanted, vars(tokenizer)], sort_keys=True)
     return _hash(text).hex()[:32]
+
+
+def _absolute(name: str) -> str:
+    """A path or glob that means the same from every folder; the name of a card and `-` stay as they are."""
+    is_path = name != "-" and (Path(name).exists() or glob.has_magic(name))
+    return str(Path(name).absolute()) if is_path else name
 
 
 def _tokenizer_class(kind: str) -> type[Tokenizer]:

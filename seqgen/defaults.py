@@ -13,7 +13,9 @@ from seqgen.recipe import Overrides
 
 NOMINAL_SECONDS = 180.0
 """Assumed training time where the user gave steps or epochs instead of a time."""
-EFFICIENCY = 0.5
+NOMINAL_RATE = 4e11
+"""Assumed with it: floating point operations per second in large matrix products."""
+EFFICIENCY = 0.33
 """Share of the machine's matrix rate that training reaches, roughly."""
 GPU_LANES = 128
 
@@ -40,20 +42,19 @@ class Facts:
 def choose(facts: Facts) -> Overrides:
     """Size, batch, window, learning rates and dropout."""
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds  # floating point operations
-    by_time = 256 * (budget / 4e13) ** 0.25
+    by_time = 256 * (budget / 2.6e13) ** 0.25
     by_corpus = 96 * (facts.symbols / 1e4) ** 0.25
     hidden = _round(min(by_time, by_corpus * 1.5), 32, 64, 1024)
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
-    dropout = _between(0.13 * math.log2(1 + epochs / 2.5), 0.0, 0.5)
+    dropout = _between(0.13 * math.log2(1 + epochs / 5), 0.0, 0.5)
     lanes, window = _batch(facts)
     return {
         "model": {
             "layers": 2,
             "hidden": hidden,
             "embedding": embedding,
-            "input_dropout": round(dropout / 4, 3),
             "hidden_dropout": round(dropout, 3),
             "output_dropout": round(dropout, 3),
         },
@@ -72,7 +73,7 @@ def describe(overrides: Overrides, facts: Facts) -> str:
 
 def _batch(facts: Facts) -> tuple[int, int]:
     """Lanes and window: fewer and shorter for a small text, so that an epoch still has some steps."""
-    lanes, window = (GPU_LANES, 128) if facts.device == "cuda" else (32, 64)
+    lanes, window = (GPU_LANES, 128) if facts.device == "cuda" else (16, 128)
     while lanes * window * 8 > facts.symbols and lanes > 4:
         lanes //= 2
     while lanes * (window + 1) > facts.symbols and window > 8:

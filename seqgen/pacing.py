@@ -18,7 +18,7 @@ LOOKS = 16
 CHECKS = (0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94)
 """Where in its course a timed run asks whether it will be done in time."""
 TOLERANCE = 0.01
-"""A schedule is corrected when its rest is off by more than this share of the whole run."""
+"""A schedule is corrected when its rest is off by more than this share of the whole run (what was prolonged counts anew)."""
 RESUME_PROGRESS = 0.4
 """Where the learning rate's course is taken up again when a finished run is prolonged."""
 WIND_UP = 2.0
@@ -104,9 +104,9 @@ def prolong(settings: TrainingSettings, step: int, more_steps: int) -> Schedule:
     """The schedule of a run that goes on for some steps from where it is: a finished one rises again, another goes on."""
     progress = settings.progress(step)
     before = tuple(knot for knot in settings.schedule if knot[0] < step)
-    here = ((step, progress),) if step else ()
-    again = ((step, RESUME_PROGRESS),) if progress > RESUME_PROGRESS else ()
-    return (*(before or ((0, 0.0),)), *here, *again, (step + more_steps, 1.0))
+    here = next((knot for knot in settings.schedule if knot[0] == step), (step, progress))  # at a jump, its foot
+    again = (step, min(progress, RESUME_PROGRESS))
+    return (*before, here, *(() if again == here else (again,)), (step + more_steps, 1.0))
 
 
 class Pacer:
@@ -126,14 +126,15 @@ class Pacer:
 
     def correct(self, settings: TrainingSettings, step: int, now: float) -> Schedule | None:
         """Another schedule for the steps after this one, or None where the present one will do."""
-        done = (step - self.first_step) / max(1, settings.steps - self.first_step)
+        whole = max(1, settings.steps - self.first_step)
+        done = (step - self.first_step) / whole
         due = max((check for check in CHECKS if check <= done), default=-1.0)
         if due <= self._checked:
             return None
         self._checked = due
         step_seconds = (now - self.began) / (step - self.first_step)
         last = step + max(1, int((self.deadline - self.reserve - now) / step_seconds))
-        if abs(last - settings.steps) <= TOLERANCE * settings.steps:
+        if abs(last - settings.steps) <= TOLERANCE * whole:
             return None
         before = tuple(knot for knot in settings.schedule if knot[0] < step)
         return (*before, (step, settings.progress(step)), (last, 1.0))

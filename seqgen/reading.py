@@ -26,6 +26,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _BINARY_PROBE = 1 << 16
+_NOT_REGULAR = "not a regular file"
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,10 @@ def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Sour
     for name in corpora:
         if name == "-":
             sources.append(Source("standard input", data=sys.stdin.buffer.read(), asked_for=True))
-        elif Path(name).is_dir():
-            sources += _walk(Path(name), left_out)
-        elif Path(name).exists():
-            sources.append(_named_file(Path(name)))
+        elif _exists(name):
+            sources += _walk(Path(name), left_out) if _is_folder(Path(name)) else [_named_file(Path(name))]
         elif glob.has_magic(name) and (found := sorted(glob.glob(name, recursive=True))):
-            for path in map(Path, found):
-                sources += _walk(path, left_out) if path.is_dir() else [_named_file(path)]
+            sources += _matches(found, left_out)
         elif name in card_names():
             card = load_card(name)
             sources += _card_sources(card, left_out)
@@ -88,7 +86,10 @@ def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Sour
                 where=name,
                 hint=f"Give a path, a glob in quotes, - for standard input, or a card: {', '.join(card_names())}.",
             )
-    unique = {source.path or index: source for index, source in enumerate(sources)}
+    unique: dict[Path | int, Source] = {}
+    for index, source in enumerate(sources):
+        if source.asked_for or source.path not in unique:
+            unique[source.path or index] = source
     return list(unique.values()), card
 
 
@@ -143,16 +144,18 @@ def decode(data: bytes, encoding: str, name: str) -> str:
     if mark:
         encoding, data = (_MARKS[mark], data) if _MARKS[mark] != "utf-8" else ("utf-8", data[len(mark) :])
     wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    dropped = len(mark) if mark == codecs.BOM_UTF8 else 0
     if not wide and (nul := data.find(b"\0", 0, _BINARY_PROBE)) >= 0:
         raise DataError(
-            f"this is a binary file, not text (a zero byte at byte {nul})", where=name, hint="Convert it to text first."
+            f"this is a binary file, not text (a zero byte at byte {dropped + nul})",
+            where=name,
+            hint="Convert it to text first.",
         )
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        offset = error.start + (len(mark) if mark == codecs.BOM_UTF8 else 0)
         raise DataError(
-            f"not {encoding} at byte {offset} (0x{data[error.start]:02x})",
+            f"not {encoding} at byte {dropped + error.start} (0x{data[error.start]:02x})",
             where=name,
             hint="Name the encoding that it has, for example --encoding latin-1 or --encoding cp1252.",
         ) from error
@@ -166,7 +169,7 @@ def check_encoding(encoding: str) -> None:
         DataError: it is unknown.
     """
     try:
-        b"".decode(encoding)
+        "a".encode(encoding)  # of an empty text Python does not look at the name
     except (LookupError, ValueError) as error:
         raise DataError(
             f"there is no text encoding {encoding!r}",
@@ -188,6 +191,36 @@ def _read_text(source: Source, encoding: str, left_out: LeftOut) -> str | None:
             ) from error
         left_out.add(source.name, f"cannot be read: {error.strerror}")
     return None
+
+
+def _exists(name: str) -> bool:
+    """Whether there is such a path, as far as can be told."""
+    try:
+        return Path(name).exists()
+    except PermissionError:
+        return True  # reading it says what is wrong
+    except OSError:
+        return False  # a name that is too long, say
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _matches(found: list[str], left_out: LeftOut) -> list[Source]:
+    """What a glob has found. A pipe among it was not named by anybody: waiting for it could take for ever."""
+    sources: list[Source] = []
+    for path in map(Path, found):
+        if _is_folder(path):
+            sources += _walk(path, left_out)
+        elif _unusable(path) == _NOT_REGULAR:
+            left_out.add(str(path), _NOT_REGULAR)
+        else:
+            sources.append(_named_file(path))
+    return sources
 
 
 def _named_file(path: Path) -> Source:
@@ -222,18 +255,35 @@ def _walk(
                 (reason for modality in MODALITIES.values() if (reason := modality.skip_folder(path))), None
             ):
                 left_out.add(str(path), reason)
-            elif path.is_symlink():
+            elif _is_link(path):
                 left_out.add(str(path), "link to a folder")
             else:
                 kept.append(name)
         folders[:] = kept
         for name in sorted(files):
             path = Path(root, name)
-            if not path.is_file():
-                left_out.add(str(path), "not a regular file")
+            if reason := _unusable(path):
+                left_out.add(str(path), reason)
             elif not suffixes or path.suffix in suffixes:
                 found.append(Source(str(path), path))
     return found
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False  # the walk finds out, and says why
+
+
+def _unusable(path: Path) -> str | None:
+    """Why what lies at a path cannot be read as a file, or None."""
+    try:
+        return None if stat.S_ISREG(path.stat().st_mode) else _NOT_REGULAR
+    except PermissionError as error:
+        return f"cannot be read: {error.strerror}"
+    except OSError:
+        return _NOT_REGULAR  # a link to nothing, or to itself
 
 
 def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:

@@ -23,6 +23,8 @@ from seqgen.errors import UsageError
 
 Overrides = dict[str, dict[str, Any]]
 """Some of a recipe's settings: section -> field -> value."""
+RANDOM_SEEDS = 1 << 63
+"""How many there are: what torch's generators and TOML's integers hold."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class CorpusSettings:
 
     def __post_init__(self) -> None:
         self.shares  # noqa: B018 - refuses a split that cannot be meant
+        if not self.documents:
+            raise UsageError(
+                "corpus.documents is empty", hint="Give file, line, blank-line, or the separator to cut at."
+            )
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -123,11 +129,11 @@ class TrainingSettings:
     One segment from 0 to 1, unless `--time` was corrected on the way or the training was prolonged."""
     lanes: int = 16
     """Streams of text read side by side, each with its own hidden state (the batch size)."""
-    window: int = 64
+    window: int = 128
     """Symbols of truncated backpropagation through time."""
     optimizer: str = "muon"
     """A name from `OPTIMIZERS`: `muon` (Muon for the recurrent layers' matrices, AdamW for the rest) or `adamw` for all."""
-    learning_rate: float = 8e-3
+    learning_rate: float = 0.012
     """The highest learning rate of AdamW, reached after the warm-up."""
     matrix_rate: float = 0.05
     """`muon`: the highest learning rate of the recurrent layers' matrices, as the spectral norm of a step."""
@@ -172,7 +178,10 @@ class TrainingSettings:
             training__patience=self.patience,
             training__weight_decay=self.weight_decay,
             training__random_seed=self.random_seed,
+            training__orthogonal_iterations=self.orthogonal_iterations,
         )
+        if self.random_seed >= RANDOM_SEEDS:
+            raise UsageError(f"training.random_seed={self.random_seed} is not below 2 to the power of 63")
         for name in ("learning_rate", "matrix_rate"):
             if not 0 < getattr(self, name) < 10:
                 raise UsageError(f"training.{name}={getattr(self, name)} is not in (0, 10)")
@@ -188,6 +197,8 @@ class TrainingSettings:
         steps = [step for step, _ in self.schedule]
         if len(steps) < 2 or steps[0] != 0 or sorted(steps) != steps or steps[-1] < 1:
             raise UsageError(f"training.schedule={self.schedule} does not rise from step 0 to a last step")
+        if not all(0 <= progress <= 1 for _, progress in self.schedule):
+            raise UsageError(f"training.schedule={self.schedule} has a progress that is not in [0, 1]")
 
     @property
     def steps(self) -> int:
@@ -264,8 +275,10 @@ def check_overrides(data: Mapping[str, Any]) -> Overrides:
     """
     checked: Overrides = {}
     for section, fields in data.items():
-        if section not in SECTIONS or not isinstance(fields, Mapping):
+        if section not in SECTIONS:
             raise _unknown(section, list(SECTIONS), "section")
+        if not isinstance(fields, Mapping):
+            raise UsageError(f"{section}={fields!r} is not a section", hint=f"Name one of its settings: {section}.NAME")
         hints = get_type_hints(SECTIONS[section])
         for name, value in fields.items():
             if name not in hints:
@@ -324,7 +337,7 @@ def parse_duration(text: str) -> float:
     )
     if match and any(match.groups()):
         hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        if (total := 3600 * hours + 60 * minutes + seconds) > 0:
+        if 0 < (total := 3600 * hours + 60 * minutes + seconds) < math.inf:
             return total
     raise UsageError(f"{text!r} is not a duration", hint="Write it as 90s, 3m, 1.5h or 1h30m.")
 
@@ -348,7 +361,7 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             return value
         elif hint in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
             number = hint(value)
-            if number == float(value):  # 1.5 is no int, and nan equals nothing
+            if math.isfinite(number) and (hint is float or isinstance(value, str) or number == value):  # 1.5 is no int
                 return number
     except (ValueError, TypeError, OverflowError):
         pass

@@ -191,9 +191,11 @@ def name_for(sources: tuple[str, ...]) -> str:
 
 
 def _choose(corpus: Corpus, budget: Budget | None, device: str, threads: int) -> tuple[Overrides, str]:
-    with torch_settings(threads, device):
-        rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
-    seconds = budget.seconds if budget and budget.seconds else defaults.NOMINAL_SECONDS
+    seconds, rate = defaults.NOMINAL_SECONDS, defaults.NOMINAL_RATE
+    if budget and budget.seconds:  # without a time the choice must not depend on the machine's mood
+        with torch_settings(threads, device):
+            rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+        seconds = budget.seconds
     facts = defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device)
     chosen = defaults.choose(facts)
     return chosen, defaults.describe(chosen, facts)

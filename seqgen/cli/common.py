@@ -86,8 +86,10 @@ def check_output(path: Path, force: bool) -> None:
     """Refuses to overwrite a file, before any work is done.
 
     Raises:
-        UsageError: it exists and `--force` was not given, or its folder does not.
+        UsageError: it exists and `--force` was not given, it is a folder, or its folder does not exist.
     """
+    if path.is_dir():
+        raise UsageError("this is a folder", where=str(path), hint="Name a file in it.")
     if path.exists() and not force:
         raise UsageError(
             "this file exists already", where=str(path), hint="Choose another -o, or overwrite it with --force."
@@ -97,13 +99,16 @@ def check_output(path: Path, force: bool) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Writes a whole file or none.
+    """Writes a whole file or none. A device or a pipe is written to, not replaced by a file.
 
     Raises:
         DataError: it cannot be written.
     """
     try:
-        descriptor, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        descriptor, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=".seqgen-")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)

@@ -36,6 +36,14 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"seqgen.cli.{_MODULES.get(cmd_name, cmd_name)}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> None:
+        """Runs the verb; a reader that has gone away (`| head`) ends it quietly, where click would exit with 1."""
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="seqgen")
@@ -62,7 +70,6 @@ def _run() -> int:
     debug = "--debug" in sys.argv
     try:
         program.main(standalone_mode=False)
-        sys.stdout.flush()
         return 0
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -78,9 +85,6 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return 130
-    except BrokenPipeError:  # the reader, `head` say, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except Exception as error:
         if debug:
             raise

@@ -79,6 +79,8 @@ def top_p(value: float) -> Rule:
     """Keeps the smallest set of likeliest symbols whose probability reaches `value` (Holtzman et al. 2020)."""
 
     def rule(logits: Tensor, history: Tensor) -> Tensor:
+        if value >= 1:  # a sum of rounded probabilities may reach 1 before the last of them
+            return logits
         probabilities, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
         before = probabilities.cumsum(-1) - probabilities
         kept = torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, order, before < value)

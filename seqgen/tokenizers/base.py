@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
@@ -74,10 +75,17 @@ class Tokenizer(Protocol):
 
 def text_of(data: bytes) -> str:
     """UTF-8 bytes as text. Lone surrogates, which Python strings may hold, come back; other invalid bytes are replaced."""
+    return data.decode("utf-8", "seqgen.surrogates")
+
+
+def _surrogate_or_replacement(error: UnicodeError) -> tuple[str | bytes, int]:
     try:
-        return data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return data.decode("utf-8", "replace")
+        return codecs.lookup_error("surrogatepass")(error)
+    except UnicodeError:
+        return codecs.lookup_error("replace")(error)
+
+
+codecs.register_error("seqgen.surrogates", _surrogate_or_replacement)
 
 
 def bytes_of(text: str) -> bytes:
