@@ -228,7 +228,13 @@ class CheckpointWriter:
             raise _cannot_write(folder, error) from error
 
     def close(self) -> None:
-        """Lets another training have the folder."""
+        """Lets another training have the folder; one in which nothing was ever saved is removed."""
+        if not (self.folder / MANIFEST).exists():
+            with contextlib.suppress(OSError):
+                for name in (METRICS, TIMING, LOCK):
+                    (self.folder / name).unlink(missing_ok=True)
+                (self.folder / "resume").rmdir()
+                self.folder.rmdir()
         self._lock.release()
 
     def commit(

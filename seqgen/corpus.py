@@ -22,7 +22,7 @@ import platformdirs
 from seqgen.baselines import bits_per_character
 from seqgen.errors import DataError, SeqgenError
 from seqgen.modalities import MODALITIES
-from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents
+from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents, without_folders
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
 
@@ -132,6 +132,7 @@ def read_split(
     left_out = LeftOut()
     found, card = find_sources(sources, left_out)
     _, documents = guess(found, settings.kind, card, settings.encoding)
+    found = without_folders(found, MODALITIES[settings.kind], left_out)
     texts = _Texts(found, replace(settings, sources=sources, documents=documents), left_out)
     pieces = [Piece(index, 0, length, "all") for index, (length, _) in enumerate(texts.measure())]
     ids, starts, characters = _encode(texts.pieces(pieces, "all"), tokenizer)
@@ -201,6 +202,7 @@ def prepare(overrides: Overrides) -> Corpus:
     resolved = {**asked, "kind": kind, "documents": asked.get("documents", documents)}
     resolved["sources"] = tuple(map(_absolute, asked.get("sources", ())))
     settings = CorpusSettings(**resolved)
+    sources = without_folders(sources, MODALITIES[kind], left_out)
     texts = _Texts(sources, settings, left_out)
     measured = texts.measure()
     pieces, split_by = plan_split(measured, settings.shares)

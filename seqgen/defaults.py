@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from seqgen.recipe import Overrides
+from seqgen.recipe import Overrides, Recipe
 
 NOMINAL_SECONDS = 180.0
 """Assumed training time where the user gave steps or epochs instead of a time."""
@@ -48,7 +48,7 @@ def choose(facts: Facts) -> Overrides:
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
-    dropout = _between(0.13 * math.log2(1 + epochs / 5), 0.0, 0.5)
+    dropout = _between(0.13 * math.log2(max(1.0, epochs / 4)), 0.0, 0.5)
     lanes, window = _batch(facts)
     return {
         "model": {
@@ -62,12 +62,12 @@ def choose(facts: Facts) -> Overrides:
     }
 
 
-def describe(overrides: Overrides, facts: Facts) -> str:
-    """The choice in one line for people."""
-    model, training = overrides["model"], overrides["training"]
+def describe(recipe: Recipe, facts: Facts) -> str:
+    """The resolved choice in one line for people."""
+    model, training = recipe.model, recipe.training
     return (
-        f"{model['layers']} layers of {model['hidden']}, {training['lanes']} lanes, windows of {training['window']}, "
-        f"dropout {model['hidden_dropout']:g}, for {facts.symbols:,} symbols of {facts.vocabulary} kinds"
+        f"{model.layers} layers of {model.hidden} ({model.cell}), {training.lanes} lanes, windows of {training.window}, "
+        f"dropout {model.hidden_dropout:g}, for {facts.symbols:,} symbols of {facts.vocabulary} kinds"
     )
 
 

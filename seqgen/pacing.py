@@ -6,17 +6,19 @@ Pure arithmetic on seconds and steps; the clock is handed in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from seqgen.errors import UsageError
 from seqgen.recipe import TrainingSettings, parse_duration
 
-Schedule = tuple[tuple[int, float], ...]
+Course = dict[str, Any]
+"""The fields `steps` and `schedule` of the training settings."""
 
 DEFAULT_SECONDS = 180.0
 LOOKS = 16
 """Looks at the validation text in a run, besides the early ones."""
 CHECKS = (0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94)
-"""Where in its course a timed run asks whether it will be done in time."""
+"""Where in its course, by its steps or by the clock, a timed run asks whether it will be done in time."""
 TOLERANCE = 0.01
 """A schedule is corrected when its rest is off by more than this share of the whole run (what was prolonged counts anew)."""
 RESUME_PROGRESS = 0.4
@@ -100,13 +102,16 @@ def looks_for(steps: int, lanes: int, window: int, valid_symbols: int) -> dict[s
     return {"evaluate_every": max(1, steps // LOOKS), "evaluate_symbols": max(1, min(symbols, valid_symbols - 1))}
 
 
-def prolong(settings: TrainingSettings, step: int, more_steps: int) -> Schedule:
-    """The schedule of a run that goes on for some steps from where it is: a finished one rises again, another goes on."""
-    progress = settings.progress(step)
-    before = tuple(knot for knot in settings.schedule if knot[0] < step)
-    here = next((knot for knot in settings.schedule if knot[0] == step), (step, progress))  # at a jump, its foot
-    again = (step, min(progress, RESUME_PROGRESS))
-    return (*before, here, *(() if again == here else (again,)), (step + more_steps, 1.0))
+def bend(settings: TrainingSettings, step: int, last: int, progress: float) -> Course:
+    """The course that goes on from a step at some progress and ends at another last step. What was before stays as it is,
+    so that the whole course can be repeated bit for bit."""
+    before = tuple(segment for segment in settings.segments if segment[0] < step)
+    return {"steps": last, "schedule": (*before, (step, progress, (1 - progress) / (last - step)))}
+
+
+def prolong(settings: TrainingSettings, step: int, more_steps: int) -> Course:
+    """The course of a run that goes on for some steps from where it is: a finished one rises again, another goes on."""
+    return bend(settings, step, step + more_steps, min(RESUME_PROGRESS, settings.progress(step)))
 
 
 class Pacer:
@@ -123,18 +128,19 @@ class Pacer:
         self.reserve = WIND_UP
         """Seconds kept for what comes after the last step."""
         self._checked = -1.0
+        self._since: tuple[int, float] | None = None
 
-    def correct(self, settings: TrainingSettings, step: int, now: float) -> Schedule | None:
-        """Another schedule for the steps after this one, or None where the present one will do."""
+    def correct(self, settings: TrainingSettings, step: int, now: float) -> Course | None:
+        """Another course for the steps after this one, or None where the present one will do."""
         whole = max(1, settings.steps - self.first_step)
-        done = (step - self.first_step) / whole
-        due = max((check for check in CHECKS if check <= done), default=-1.0)
-        if due <= self._checked:
+        spent = (now - self.began) / max(1e-9, self.deadline - self.reserve - self.began)
+        due = max((check for check in CHECKS if check <= max((step - self.first_step) / whole, spent)), default=-1.0)
+        if due <= self._checked or not self.first_step < step < settings.steps:
             return None
-        self._checked = due
-        step_seconds = (now - self.began) / (step - self.first_step)
+        since_step, since = self._since or (self.first_step, self.began)
+        step_seconds = max((now - self.began) / (step - self.first_step), (now - since) / (step - since_step))
+        self._checked, self._since = due, (step, now)
         last = step + max(1, int((self.deadline - self.reserve - now) / step_seconds))
         if abs(last - settings.steps) <= TOLERANCE * whole:
             return None
-        before = tuple(knot for knot in settings.schedule if knot[0] < step)
-        return (*before, (step, settings.progress(step)), (last, 1.0))
+        return bend(settings, step, last, settings.progress(step))

@@ -36,6 +36,8 @@ class Source:
     name: str
     path: Path | None = None
     data: bytes | None = None
+    root: Path | None = None
+    """The folder that the user named, where the file was found in one."""
     asked_for: bool = False
     """Named by the user, so that it may not be left out in silence: an unusable one is an error."""
 
@@ -56,10 +58,13 @@ class LeftOut:
     """Why what was left out: reason -> names."""
 
     names: dict[str, list[str]] = field(default_factory=dict)
+    _seen: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def add(self, name: str, reason: str) -> None:
-        """Counts one file or folder."""
-        self.names.setdefault(reason, []).append(name)
+        """Counts one file or folder, once however often it is found."""
+        if (name, reason) not in self._seen:
+            self._seen.add((name, reason))
+            self.names.setdefault(reason, []).append(name)
 
 
 def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Source], Card | None]:
@@ -91,6 +96,20 @@ def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Sour
         if source.asked_for or source.path not in unique:
             unique[source.path or index] = source
     return list(unique.values()), card
+
+
+def without_folders(sources: list[Source], modality: Modality, left_out: LeftOut) -> list[Source]:
+    """The sources that lie in no folder that this kind of corpus leaves out."""
+    kept = []
+    for source in sources:
+        inside = source.path.relative_to(source.root).parents if source.path and source.root else ()
+        for folder in list(inside)[-2::-1]:  # from the outermost
+            if reason := modality.skip_folder(folder):
+                left_out.add(str(source.root / folder) if source.root else str(folder), reason)
+                break
+        else:
+            kept.append(source)
+    return kept
 
 
 def read_documents(
@@ -196,7 +215,7 @@ def _read_text(source: Source, encoding: str, left_out: LeftOut) -> str | None:
 def _exists(name: str) -> bool:
     """Whether there is such a path, as far as can be told."""
     try:
-        return Path(name).exists()
+        return name != "" and Path(name).exists()  # an empty path would be the folder where we are
     except PermissionError:
         return True  # reading it says what is wrong
     except OSError:
@@ -217,7 +236,7 @@ def _matches(found: list[str], left_out: LeftOut) -> list[Source]:
         if _is_folder(path):
             sources += _walk(path, left_out)
         elif _unusable(path) == _NOT_REGULAR:
-            left_out.add(str(path), _NOT_REGULAR)
+            left_out.add(str(path.absolute()), _NOT_REGULAR)
         else:
             sources.append(_named_file(path))
     return sources
@@ -251,10 +270,8 @@ def _walk(
             path = Path(root, name)
             if name in exclude:
                 left_out.add(str(path), "excluded by the card")
-            elif reason := next(
-                (reason for modality in MODALITIES.values() if (reason := modality.skip_folder(path))), None
-            ):
-                left_out.add(str(path), reason)
+            elif all(reasons := [modality.skip_folder(path) for modality in MODALITIES.values()]):
+                left_out.add(str(path), reasons[-1] or "")  # of no kind; what one kind leaves out waits for the guess
             elif _is_link(path):
                 left_out.add(str(path), "link to a folder")
             else:
@@ -265,7 +282,7 @@ def _walk(
             if reason := _unusable(path):
                 left_out.add(str(path), reason)
             elif not suffixes or path.suffix in suffixes:
-                found.append(Source(str(path), path))
+                found.append(Source(str(path), path, root=folder.absolute()))
     return found
 
 
@@ -288,7 +305,9 @@ def _unusable(path: Path) -> str | None:
 
 def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
     if "folder" in card.source:
-        found = _walk(card.folder, left_out, tuple(card.source["suffixes"]), frozenset(card.source["exclude"]))
-        return [Source(f"{card.name}:{source.path}", source.path) for source in found]
+        found = _walk(
+            card.folder, left_out, tuple(card.source.get("suffixes", ())), frozenset(card.source.get("exclude", ()))
+        )
+        return [Source(f"{card.name}:{source.path}", source.path, root=source.root) for source in found]
     entries: dict[str, str] = getattr(importlib.import_module(card.source["module"]), card.source["attribute"])
     return [Source(f"{card.name}:{key}", data=text.encode()) for key, text in sorted(entries.items())]

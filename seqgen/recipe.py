@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import itertools
 import math
 import re
 import tomllib
@@ -21,6 +20,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from seqgen.errors import UsageError
 
+FIRST_RATE = 0.01
+"""Share of the highest learning rate at which the warm-up begins."""
 Overrides = dict[str, dict[str, Any]]
 """Some of a recipe's settings: section -> field -> value."""
 RANDOM_SEEDS = 1 << 63
@@ -124,9 +125,11 @@ class ModelSettings:
 class TrainingSettings:
     """The training loop: how much, in what pieces, how fast, on what."""
 
-    schedule: tuple[tuple[int, float], ...] = ((0, 0.0), (1000, 1.0))
-    """Knots (step, progress) of the learning rate's course; progress is linear between them. The last step ends the run.
-    One segment from 0 to 1, unless `--time` was corrected on the way or the training was prolonged."""
+    steps: int = 1000
+    """Updates in all; a time or epochs become this number."""
+    schedule: tuple[tuple[int, float, float], ...] = ()
+    """Where the learning rate's course was corrected to keep a time, or prolonged: (step, progress there, progress a step),
+    each holding until the next. Empty: one straight course from 0 to 1."""
     lanes: int = 16
     """Streams of text read side by side, each with its own hidden state (the batch size)."""
     window: int = 128
@@ -135,7 +138,7 @@ class TrainingSettings:
     """A name from `OPTIMIZERS`: `muon` (Muon for the recurrent layers' matrices, AdamW for the rest) or `adamw` for all."""
     learning_rate: float = 0.012
     """The highest learning rate of AdamW, reached after the warm-up."""
-    matrix_rate: float = 0.05
+    matrix_rate: float = 0.04
     """`muon`: the highest learning rate of the recurrent layers' matrices, as the spectral norm of a step."""
     orthogonal_iterations: int = 5
     """`muon`: Newton-Schulz iterations for each step."""
@@ -152,7 +155,7 @@ class TrainingSettings:
     evaluate_every: int = 100
     """Steps between two looks at the validation text (also after an eighth, a quarter and a half of the first interval)."""
     evaluate_symbols: int = 65536
-    """Symbols of the validation text that such a look reads; the final figure reads all of it."""
+    """Symbols of the validation text that such a look reads; the final figure reads all of it, or what the time allows."""
     patience: int = 0
     """Stop after this many looks without a better one (0: never)."""
     dtype: str = "float32"
@@ -167,6 +170,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         _at_least(
             1,
+            training__steps=self.steps,
             training__lanes=self.lanes,
             training__window=self.window,
             training__threads=self.threads,
@@ -194,35 +198,37 @@ class TrainingSettings:
             raise UsageError(f"training.dtype={self.dtype!r} is neither float32 nor bfloat16")
         if self.device not in ("cpu", "cuda", "mps"):
             raise UsageError(f"training.device={self.device!r} is none of cpu, cuda, mps")
-        steps = [step for step, _ in self.schedule]
-        if len(steps) < 2 or steps[0] != 0 or sorted(steps) != steps or steps[-1] < 1:
-            raise UsageError(f"training.schedule={self.schedule} does not rise from step 0 to a last step")
-        if not all(0 <= progress <= 1 for _, progress in self.schedule):
-            raise UsageError(f"training.schedule={self.schedule} has a progress that is not in [0, 1]")
+        starts = [start for start, _, _ in self.schedule]
+        if starts and (starts[0] != 0 or sorted(set(starts)) != starts or starts[-1] >= self.steps):
+            raise UsageError(f"training.schedule={self.schedule} does not rise from step 0 to below {self.steps}")
+        if not all(0 <= progress <= 1 and slope >= 0 for _, progress, slope in self.schedule):
+            raise UsageError(f"training.schedule={self.schedule} has a progress that is not in [0, 1], or falls")
 
     @property
-    def steps(self) -> int:
-        """The step at which the run ends."""
-        return self.schedule[-1][0]
+    def segments(self) -> tuple[tuple[int, float, float], ...]:
+        """The schedule, with its one segment written out where it is empty."""
+        return self.schedule or ((0, 0.0, 1 / self.steps),)
 
     def progress(self, step: int) -> float:
-        """How far the learning rate's course has come at a step, from 0 to 1; at a jump, what comes after it."""
-        for (start, low), (stop, high) in itertools.pairwise(self.schedule):
-            if start <= step < stop:
-                return low + (high - low) * (step - start) / (stop - start)
-        return self.schedule[-1][1]
+        """How far the learning rate's course has come at a step, from 0 to 1."""
+        start, progress, slope = next(segment for segment in reversed(self.segments) if segment[0] <= step)
+        return min(1.0, progress + slope * (step - start))
 
     def rate(self, step: int) -> float:
         """The share of the highest learning rate at a step: a linear warm-up, then a cosine to zero."""
         progress = self.progress(step)
         if progress < self.warmup:
-            return (progress + 1 / self.steps) / (self.warmup + 1 / self.steps)
+            return max(progress / self.warmup, FIRST_RATE)
         return 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
 
     def looks(self, step: int) -> bool:
         """Whether the validation text is looked at after this many steps."""
         early = {self.evaluate_every // part for part in (8, 4, 2)}
-        return step % self.evaluate_every == 0 or step in early or step == self.steps
+        return step % self.evaluate_every == 0 or step in early or self.begins_segment(step) or step == self.steps
+
+    def begins_segment(self, step: int) -> bool:
+        """Whether the course was changed at this step."""
+        return step > 0 and any(start == step for start, _, _ in self.schedule)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Request:
         """Every setting that the user gave, on the command line or in a recipe; the command line wins."""
         from_recipe = _load_recipe(self.recipe) if self.recipe else {}
         if self.budget:
-            for name in ("schedule", "evaluate_every", "evaluate_symbols"):
+            for name in ("steps", "schedule", "evaluate_every", "evaluate_symbols"):
                 from_recipe.get("training", {}).pop(name, None)
         flags: Overrides = {}
         if self.corpora:
@@ -99,16 +99,15 @@ def start_run(request: Request) -> Run:
     training = overrides.setdefault("training", {})
     device = training.setdefault("device", pick_device("auto"))
     threads = training.setdefault("threads", default_threads())
-    budget = request.budget or (None if "schedule" in training else Budget(seconds=DEFAULT_SECONDS))
-    chosen, note = _choose(corpus, budget, device, threads)
+    budget = request.budget or (None if "steps" in training else Budget(seconds=DEFAULT_SECONDS))
+    facts = _facts(corpus, budget, device, threads)
     resolved = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
-    recipe = Recipe.from_dict(merge(chosen, overrides, resolved))
+    recipe = Recipe.from_dict(merge(defaults.choose(facts), overrides, resolved))
     folder = request.out or new_folder(request.name or name_for(sources))
     _check_free(folder, request)
     manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
-    return Run(
-        recipe, corpus, CheckpointWriter(folder), manifest, budget, None, overrides, request.started + prepared, note
-    )
+    writer, note = CheckpointWriter(folder), defaults.describe(recipe, facts)
+    return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note)
 
 
 def open_run(request: Request) -> Run:
@@ -190,15 +189,14 @@ def name_for(sources: tuple[str, ...]) -> str:
     return re.sub(r"[^\w-]+", "-", stem).strip("-") or "model"
 
 
-def _choose(corpus: Corpus, budget: Budget | None, device: str, threads: int) -> tuple[Overrides, str]:
+def _facts(corpus: Corpus, budget: Budget | None, device: str, threads: int) -> defaults.Facts:
+    """What the choice of defaults depends on."""
     seconds, rate = defaults.NOMINAL_SECONDS, defaults.NOMINAL_RATE
     if budget and budget.seconds:  # without a time the choice must not depend on the machine's mood
         with torch_settings(threads, device):
             rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
         seconds = budget.seconds
-    facts = defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device)
-    chosen = defaults.choose(facts)
-    return chosen, defaults.describe(chosen, facts)
+    return defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device)
 
 
 def _more(budget: Budget | None, manifest: Manifest) -> Budget | None:
@@ -254,7 +252,7 @@ def _check_same(overrides: Overrides, recipe: Recipe) -> None:
             before = old[section][name]
             if name == "sources":
                 value = tuple(str(Path(source).absolute()) if Path(source).exists() else source for source in value)
-            if name not in ("schedule", "evaluate_every", "evaluate_symbols") and value != before:
+            if name not in ("steps", "schedule", "evaluate_every", "evaluate_symbols") and value != before:
                 differ.append(f"{section}.{name} is {value!r}, was {before!r}")
     if differ:
         raise UsageError(

@@ -18,6 +18,7 @@ from seqgen.evaluation import validation_nats
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Batch, State
 from seqgen.optimizers import OPTIMIZERS
+from seqgen.pacing import Course
 from seqgen.recipe import Recipe
 
 
@@ -38,13 +39,14 @@ class Counters:
     looks_since_best: int = 0
     metrics_length: int = 0
     """Length of `metrics.jsonl` in bytes."""
-    schedule: tuple[tuple[int, float], ...] = ()
-    """The schedule as last corrected."""
+    steps: int = 0
+    schedule: tuple[tuple[int, float, float], ...] = ()
+    """With `steps`, the course of the learning rate as last corrected, as in the training settings."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A look at the validation text after some steps; nats per symbol."""
+    """A look at the validation text after some steps: the learning rate's share in the last of them, nats per symbol."""
 
     step: int
     epoch: float
@@ -79,7 +81,7 @@ class Trainer:
         self.optimizers = OPTIMIZERS[settings.optimizer](self.model, settings)
         self._highest = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.hidden: State = self.model.zero_state(settings.lanes)
-        self.counters = Counters(schedule=settings.schedule)
+        self.counters = Counters(steps=settings.steps, schedule=settings.schedule)
         self._judge = MODELS[model](corpus.tokenizer.size, recipe.model).to(settings.device).eval()
 
     @property
@@ -134,20 +136,23 @@ class Trainer:
             self.best = {name: tensor.clone() for name, tensor in self.averaged.items()}
         else:
             counters.looks_since_best += 1
+        if settings.begins_segment(counters.step):  # as `change_course` did when this run was first made
+            counters.looks_since_best = 0
         look = Look(
             step=counters.step,
             epoch=counters.epoch + counters.window / self.lanes.windows_per_epoch,
-            rate=settings.rate(counters.step),
+            rate=settings.rate(counters.step - 1),
             train_nats=counters.nats / max(1, counters.batches),
             valid_nats=nats,
         )
         counters.nats, counters.batches = 0.0, 0
         return look
 
-    def reschedule(self, schedule: tuple[tuple[int, float], ...]) -> None:
-        """Gives the rest of the run another course, and remembers it."""
-        self.recipe = self.recipe.replace(schedule=schedule)
-        self.counters.schedule = schedule
+    def change_course(self, course: Course) -> None:
+        """Gives the rest of the run another course, and remembers it; patience begins anew."""
+        self.recipe = self.recipe.replace(**course)
+        self.counters.steps, self.counters.schedule = course["steps"], course["schedule"]
+        self.counters.looks_since_best = 0
 
     def state(self) -> TrainingState:
         """All that `restore` needs."""
@@ -177,10 +182,8 @@ class Trainer:
         for number, optimizer in enumerate(self.optimizers):
             _unpack(optimizer, groups.get(f"optimizer{number}", {}))
         values: dict[str, Any] = dict(state.values)
-        self.counters = Counters(
-            **{**values, "schedule": tuple((int(step), float(part)) for step, part in values["schedule"])}
-        )
-        self.recipe = self.recipe.replace(schedule=self.counters.schedule)
+        self.counters = Counters(**{**values, "schedule": tuple(tuple(segment) for segment in values["schedule"])})
+        self.recipe = self.recipe.replace(steps=self.counters.steps, schedule=self.counters.schedule)
 
     def _update(self, rate: float) -> None:
         settings = self.recipe.training

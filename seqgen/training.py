@@ -235,35 +235,32 @@ class _Session:
         self.say(Progress("planned", message=self.run.note, folder=self.writer.folder))
 
     def _plan(self) -> tuple[Trainer, Pacer | None]:
-        """The trainer with its schedule settled, and a pacer for a timed run."""
-        run, recipe = self.run, self.run.recipe
+        """The trainer with its course settled, and a pacer for a timed run."""
+        run, budget = self.run, self.run.budget
+        settled = run.chosen_by_user.get("training", {})
+        seconds = budget.seconds if budget else None
+        recipe, step_seconds = run.recipe, 0.0
+        if seconds or "dtype" not in settled:
+            limit = max(0.5, min(4.0, CALIBRATION_SHARE * (seconds or 0.0)))
+            dtype, step_seconds = self._calibrate(recipe, limit, fixed_dtype="dtype" in settled)
+            recipe = recipe.replace(dtype=dtype)
         trainer = Trainer(recipe, self.corpus)
         if run.state is not None:
             trainer.restore(run.state)
             self.writer.cut(METRICS, trainer.counters.metrics_length)
-        budget = run.budget
-        if budget is None:  # the schedule is settled already
-            if "dtype" not in run.chosen_by_user.get("training", {}) and run.state is None:
-                trainer = Trainer(recipe.replace(dtype=self._calibrate(recipe, 0.5)[0]), self.corpus)
+        if budget is None:
             return trainer, None
-        limit = max(0.5, min(4.0, CALIBRATION_SHARE * budget.seconds)) if budget.seconds else 0.5
-        dtype, step_seconds = self._calibrate(
-            recipe, limit, fixed_dtype=run.state is not None or "dtype" in run.chosen_by_user.get("training", {})
-        )
-        recipe = recipe.replace(dtype=dtype)
-        now = clock.monotonic()
-        deadline = run.started + (budget.seconds or 0.0)
-        reserve = self._reserve(step_seconds, budget.seconds or math.inf)
+
+        now, deadline = clock.monotonic(), run.started + (seconds or 0.0)
+        reserve = self._reserve(step_seconds, seconds) if seconds else 0.0
         steps = plan(budget, trainer.lanes.windows_per_epoch, step_seconds, deadline - now - reserve)
         if run.state is not None:
-            trainer.reschedule(prolong(trainer.recipe.training, trainer.counters.step, steps))
-            trainer.counters.looks_since_best = 0
+            trainer.change_course(prolong(trainer.recipe.training, trainer.counters.step, steps))
         else:
-            valid = len(self.corpus.splits["valid"])
-            looks = looks_for(steps, recipe.training.lanes, recipe.training.window, valid)
-            looks = {key: value for key, value in looks.items() if key not in run.chosen_by_user.get("training", {})}
-            trainer = Trainer(recipe.replace(schedule=((0, 0.0), (steps, 1.0)), **looks), self.corpus)
-        if budget.seconds is None:
+            looks = looks_for(steps, recipe.training.lanes, recipe.training.window, len(self.corpus.splits["valid"]))
+            chosen = {name: value for name, value in looks.items() if name not in settled}
+            trainer = Trainer(recipe.replace(steps=steps, schedule=(), **chosen), self.corpus)
+        if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)
         pacer.reserve = reserve
@@ -307,9 +304,9 @@ class _Session:
             bits = value if bits is None else 0.95 * bits + 0.05 * value
             now = clock.monotonic()
             speed = (counters.step - first) / (now - began)
+            if pacer and (course := pacer.correct(trainer.recipe.training, counters.step, now)):
+                trainer.change_course(course)  # which wants a look, so that a repetition can look at the same step
             look = self._look(trainer, speed, now - began) if trainer.recipe.training.looks(counters.step) else None
-            if pacer and (schedule := pacer.correct(trainer.recipe.training, counters.step, now)):
-                trainer.reschedule(schedule)
             if look or now - reported > REPORT_EVERY:
                 self._report(trainer, bits, now - began, speed, look)
                 reported = now

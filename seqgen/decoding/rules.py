@@ -77,13 +77,14 @@ def top_k(value: int) -> Rule:
 
 def top_p(value: float) -> Rule:
     """Keeps the smallest set of likeliest symbols whose probability reaches `value` (Holtzman et al. 2020)."""
+    tiny = torch.finfo(torch.float32).tiny  # what is less would be 0 beside the logits, and keep no symbol at all
 
     def rule(logits: Tensor, history: Tensor) -> Tensor:
         if value >= 1:  # a sum of rounded probabilities may reach 1 before the last of them
             return logits
         probabilities, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
         before = probabilities.cumsum(-1) - probabilities
-        kept = torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, order, before < value)
+        kept = torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, order, before < max(value, tiny))
         return _keep(logits, kept)
 
     return rule

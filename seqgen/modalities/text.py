@@ -11,7 +11,10 @@ from seqgen.modalities.base import Modality, Reason
 SUFFIXES = {".txt", ".text", ".md", ".rst", ".tex", ".log", ".csv", ".tsv", ".srt", ".org", ".adoc", ".fountain"}
 HIDDEN_OR_VERSIONED = {".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules"}
 
-_SENTENCE_END = re.compile(r"""[.!?\u2026][)\]"'\u2019\u201d\u00bb]*(?=\s)|[\u3002\uff01\uff1f][\u300d\u300f\u201d]?""")
+_WIDE_END, _WIDE_CLOSING = r"\u3002\uff01\uff1f", r"\u300d\u300f\u201d\uff09"
+_SENTENCE_END = re.compile(
+    rf"""[.!?\u2026][)\]"'\u2019\u201d\u00bb]*(?=\s)|[{_WIDE_END}]+[{_WIDE_CLOSING}]*(?=[^{_WIDE_END}{_WIDE_CLOSING}])"""
+)
 
 
 def affinity(path: PurePath) -> float:
@@ -52,7 +55,7 @@ def guess_documents(texts: Sequence[str]) -> str:
 
 
 def end(text: str) -> int | None:
-    """After the first full stop, question or exclamation mark that is followed by white space."""
+    """After the first full stop, question or exclamation mark that is followed by white space; a wide one by anything."""
     match = _SENTENCE_END.search(text)
     return match.end() if match else None
 
