@@ -1,4 +1,4 @@
-"""Documents -> ids -> splits -> batches. The ids live in a memory-mapped cache that only its owner can read."""
+"""Documents -> ids -> splits. The ids live in a memory-mapped cache that only its owner can read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from seqgen.errors import DataError, SeqgenError
 from seqgen.modalities import MODALITIES
 from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents, without_folders
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
+from seqgen.splits import SPLITS, Piece, Split, plan_split
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
 
-SPLITS = ("train", "valid", "test")
 CACHE_VERSION = 2
 _ENTRY = re.compile(r"[0-9a-f]{32}|\.making-.*")
 """Names in the cache folder that are ours: it may be a folder that holds other things, too."""
@@ -34,28 +34,6 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, S
 """What a missing or damaged entry of the cache raises when it is opened."""
 Encoded = tuple[npt.NDArray[Any], Ids, int]
 """Ids, starts of documents, characters."""
-MANY_DOCUMENTS = 20
-"""From this many on, a corpus is split by document."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """One part of a corpus as ids, each document opened by the document symbol.
-
-    Attributes:
-        ids: memory-mapped unsigned integers, shape (symbols,).
-        starts: where each document begins, shape (documents,).
-        characters: how many characters of text the ids stand for.
-        baselines: what simple models that learned from the training split need for this one, in bits per character.
-    """
-
-    ids: npt.NDArray[Any]
-    starts: Ids
-    characters: int
-    baselines: dict[str, float] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -213,132 +191,6 @@ def prepare(overrides: Overrides) -> Corpus:
     meta["baselines"] = {name: _baselines(encoded, name, tokenizer.size) for name in ("valid", "test")}
     _write(folder, encoded, meta)
     return _open(folder, fresh=True)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of one document, in characters, and the split that it belongs to."""
-
-    document: int
-    start: int
-    stop: int
-    split: str
-
-
-def plan_split(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> tuple[list[Piece], str]:
-    """Which part of which document goes where, and in words how that was decided.
-
-    By document where there are many and none is too large: in the order of their hashes, so that it depends on the
-    texts alone, and equal documents stay together. Else each document is cut by position; equal ones at the same place.
-
-    Args:
-        measured: length in characters and hash of each document.
-        shares: of training, validation and test, adding up to 1.
-    """
-    if len(measured) >= MANY_DOCUMENTS and _can_split_by_document(measured, shares):
-        return _split_by_document(measured, shares), "document"
-    pieces = []
-    for index, (length, _) in enumerate(measured):
-        bounds = [0, int(length * shares[0] + 1e-6), int(length * (shares[0] + shares[1]) + 1e-6), length]
-        if shares[2] == 0:
-            bounds[2] = length
-        if shares[1] == shares[2] == 0:
-            bounds[1] = length
-        pieces += [
-            Piece(index, start, stop, name)
-            for name, start, stop in zip(SPLITS, bounds, bounds[1:], strict=False)
-            if stop > start
-        ]
-    return pieces, "position"
-
-
-def _can_split_by_document(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> bool:
-    """Whether no document is too large for that, and enough is left without what is too large because it was copied."""
-    held_out = [share for share in shares[1:] if share > 0]
-    if not held_out:
-        return False
-    copies = _copies(measured)
-    total = sum(copies.values())
-    limit = min(held_out) * total / 2
-    small = sum(length for length in copies.values() if length <= limit)
-    return max(length for length, _ in measured) <= limit and small >= min(1.0, 2 * sum(held_out)) * total
-
-
-def _copies(measured: Sequence[tuple[int, bytes]]) -> dict[bytes, int]:
-    """The length of all equal documents together, by their hash, in the order of the hashes."""
-    lengths: dict[bytes, int] = {}
-    for length, digest in sorted(measured, key=lambda document: document[1]):
-        lengths[digest] = lengths.get(digest, 0) + length
-    return lengths
-
-
-def _split_by_document(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> list[Piece]:
-    copies = _copies(measured)
-    total = sum(copies.values())
-    where = dict.fromkeys(copies, "train")
-    taken = {"valid": 0, "test": 0}
-    quota = {"valid": shares[1] * total, "test": shares[2] * total}
-    for digest, length in copies.items():
-        for name in taken:  # what was copied too often would fill a split by itself, and is left for training
-            if taken[name] < quota[name] and length <= quota[name] / 2:
-                where[digest] = name
-                taken[name] += length
-                break
-    return [Piece(index, 0, length, where[digest]) for index, (length, digest) in enumerate(measured)]
-
-
-class Lanes:
-    """The training text as streams side by side, cut into windows for truncated backpropagation through time.
-
-    Each epoch the documents are laid end to end in a new order, the ring they form is turned by a random amount and cut
-    into equal lanes. A lane's first input is the document symbol, and its state begins at zero there.
-    The order is a function of the random seed and the epoch alone, so a position is just (epoch, window).
-    """
-
-    def __init__(self, split: Split, lanes: int, window: int, random_seed: int) -> None:
-        self.split, self.lanes, self.window, self.random_seed = split, lanes, window, random_seed
-        self.lane_length = len(split) // lanes
-        self.windows_per_epoch = (self.lane_length - 1) // window
-        if self.windows_per_epoch < 1:
-            raise DataError(
-                f"the training text has {len(split)} symbols, too few for {lanes} lanes with windows of {window}",
-                hint=f"Bring more text, or set training.lanes x (training.window + 1) to {len(split)} at most.",
-            )
-        self._epoch = -1
-        self._order = self._bounds = np.zeros(0, dtype=np.int64)
-        self._turn = 0
-
-    def batch(self, epoch: int, window: int) -> tuple[Ids, Ids]:
-        """Inputs and targets of one window, each of shape (time, lanes): a target is the symbol after its input."""
-        if epoch != self._epoch:
-            self._lay_out(epoch)
-        first = window * self.window
-        rows = np.stack(
-            [self._read(lane * self.lane_length + first, self.window + 1) for lane in range(self.lanes)], axis=1
-        )
-        if window == 0:
-            rows[0] = DOCUMENT
-        return rows[:-1], rows[1:]
-
-    def _lay_out(self, epoch: int) -> None:
-        generator = np.random.default_rng([self.random_seed, epoch])
-        self._order = generator.permutation(len(self.split.starts))
-        lengths = np.diff(np.append(self.split.starts, len(self.split)))
-        self._bounds = np.concatenate([[0], np.cumsum(lengths[self._order])])
-        self._turn = int(generator.integers(len(self.split)))
-        self._epoch = epoch
-
-    def _read(self, position: int, length: int) -> Ids:
-        """A stretch of the ring of documents, shape (length,)."""
-        parts, total = [], len(self.split)
-        position = (position + self._turn) % total
-        while length > 0:
-            place = int(np.searchsorted(self._bounds, position, side="right")) - 1
-            taken = min(length, int(self._bounds[place + 1]) - position)
-            start = int(self.split.starts[self._order[place]]) + position - int(self._bounds[place])
-            parts.append(self.split.ids[start : start + taken])
-            length, position = length - taken, (position + taken) % total
-        return np.concatenate(parts).astype(np.int64)
 
 
 class _Texts:

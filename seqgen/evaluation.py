@@ -15,10 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seqgen.corpus import Split
 from seqgen.errors import DataError
 from seqgen.machine import DTYPES
 from seqgen.models import Batch, LanguageModel
+from seqgen.splits import Split
 from seqgen.tokenizers import Tokenizer
 
 LANES = 32

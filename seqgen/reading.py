@@ -147,7 +147,11 @@ def guess(sources: list[Source], kind: str | None, card: Card | None, encoding: 
     """The kind and the `documents` setting that suit the sources."""
     if card is not None and all(source.name.startswith(f"{card.name}:") for source in sources):
         return kind or card.kind, card.documents
-    kind = kind or guess_kind(PurePath(source.name) for source in sources)
+    written = sources  # by people: an environment beside a few notes does not make them code
+    for modality in MODALITIES.values():
+        written = without_folders(written, modality, LeftOut())
+    kind = kind or guess_kind(PurePath(source.name) for source in written or sources)
+    sources = without_folders(sources, MODALITIES[kind], LeftOut())
     step = max(1, len(sources) // 50)
     texts = [text for source in sources[::step] if (text := _read_text(source, encoding, LeftOut())) is not None]
     return kind, MODALITIES[kind].guess_documents(texts)

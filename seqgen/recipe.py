@@ -142,7 +142,7 @@ class TrainingSettings:
     """`muon`: the highest learning rate of the recurrent layers' matrices, as the spectral norm of a step."""
     orthogonal_iterations: int = 5
     """`muon`: Newton-Schulz iterations for each step."""
-    warmup: float = 0.02
+    warmup: float = 0.01
     """Share of the run in which the learning rate rises from zero."""
     beta2: float = 0.99
     """AdamW's memory of squared gradients."""

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from seqgen.checkpoint import TrainingState
-from seqgen.corpus import Corpus, Lanes
+from seqgen.corpus import Corpus
 from seqgen.errors import TrainingError
 from seqgen.evaluation import validation_nats
+from seqgen.lanes import Lanes
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Batch, State
 from seqgen.optimizers import OPTIMIZERS

@@ -74,10 +74,8 @@ def main() -> NoReturn:
 def _run() -> int:
     debug = "--debug" in sys.argv
     try:
-        program.main(standalone_mode=False)
-        return 0
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        code = program.main(standalone_mode=False)  # what a verb's Exit says, else None
+        return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -9,7 +9,19 @@ from pathlib import PurePath
 from seqgen.modalities.base import Modality, Reason
 
 SUFFIXES = {".txt", ".text", ".md", ".rst", ".tex", ".log", ".csv", ".tsv", ".srt", ".org", ".adoc", ".fountain"}
-HIDDEN_OR_VERSIONED = {".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules"}
+_CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+FOLDERS = {
+    ".git",
+    ".hg",
+    ".svn",
+    ".venv",
+    "venv",
+    ".tox",
+    ".nox",
+    "site-packages",
+    "dist-packages",
+    "node_modules",
+} | _CACHES
 
 _WIDE_END, _WIDE_CLOSING = r"\u3002\uff01\uff1f", r"\u300d\u300f\u201d\uff09"
 _SENTENCE_END = re.compile(
@@ -24,7 +36,7 @@ def affinity(path: PurePath) -> float:
 
 def skip_folder(path: PurePath) -> Reason | None:
     """Leaves out what no writer means: version control, caches, installed packages."""
-    return "version control, cache or environment" if path.name in HIDDEN_OR_VERSIONED else None
+    return "version control, cache or environment" if path.name in FOLDERS else None
 
 
 def skip_file(path: PurePath, text: str) -> Reason | None:

@@ -43,12 +43,13 @@ class LanguageModel(nn.Module):
         self._stepper: Stepper | None = None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
-        """Fresh weights, a function of the generator alone."""
-        nn.init.normal_(self.embedding, std=0.1, generator=generator)
+        """Fresh weights, a function of the generator alone. A tied embedding is scaled for the output, another for the input."""
+        output_scale = self.settings.hidden**-0.5
+        nn.init.normal_(self.embedding, std=output_scale if self.output is None else 1.0, generator=generator)
         for layer in self.recurrent_layers():
             layer.reset_parameters(generator)
         if self.output is not None:
-            nn.init.normal_(self.output, std=0.5 * self.settings.hidden**-0.5, generator=generator)
+            nn.init.normal_(self.output, std=output_scale, generator=generator)
         nn.init.zeros_(self.output_bias)
 
     def recurrent_layers(self) -> list[RecurrentLayer]:

@@ -1,0 +1,24 @@
+"""What all tests share: a folder of their own to write to, and how hypothesis looks for counterexamples."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the program does; before torch is loaded
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("seqgen", deadline=None, derandomize=True, database=None, max_examples=40)
+settings.load_profile("seqgen")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to the checkout, and no cache is shared with the user or another test."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SEQGEN_CACHE", str(tmp_path / "cache"))

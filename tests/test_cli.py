@@ -1,0 +1,322 @@
+"""The command line, driven end to end: results on stdout, words on stderr, exit codes, and errors that help."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqgen import __version__
+from seqgen.cli import main as program
+from tests.texts import verse
+
+SMALL = [
+    "--set",
+    "model.hidden=12",
+    "--set",
+    "training.lanes=4",
+    "--set",
+    "training.window=16",
+    "--set",
+    "training.dtype=float32",
+]
+TRAIN = ["train", "verse.txt", "--steps", "12", "--threads", "1", *SMALL]
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run_it(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["seqgen", *arguments])
+        capsys.readouterr()
+        code = program._run()
+        out, err = capsys.readouterr()
+        return Result(code, out, err)
+
+    return run_it
+
+
+@pytest.fixture(autouse=True)
+def _a_corpus() -> None:
+    Path("verse.txt").write_text(verse(6000), encoding="utf-8")
+
+
+@pytest.fixture
+def trained(run: Run) -> str:
+    result = run(*TRAIN, "-q")
+    assert (result.code, result.out, result.err) == (0, "checkpoints/verse\n", "")
+    return "verse"
+
+
+def spawn(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "seqgen", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_a_training_says_what_it_chose_how_it_went_and_what_to_type_next(run: Run) -> None:
+    result = run(*TRAIN)
+    assert result.code == 0 and result.out == "checkpoints/verse\n"
+    for words in (
+        "1 document",
+        "2 layers of 12",
+        "bits per character on validation text",
+        "6-gram",
+        "seqgen sample verse",
+    ):
+        assert words in result.err
+    assert {path.name for path in Path("checkpoints/verse").iterdir()} >= {
+        "checkpoint.json",
+        "metrics.jsonl",
+        "loss.png",
+    }
+
+
+def test_train_json_prints_looks_and_then_the_result(run: Run) -> None:
+    lines = run(*TRAIN, "--json", "-q").json()
+    assert [line["step"] for line in lines[:-1]][-1] == 12
+    last = lines[-1]
+    assert last["checkpoint"] == "checkpoints/verse" and last["steps"] == 12
+    assert {"seconds", "symbols_per_second", "recipe"} <= last.keys()
+    assert {"nats_per_symbol", "bits_per_character"} <= last["valid"].keys()
+
+
+def test_a_sample_grows_from_its_seed_on_stdout(run: Run, trained: str) -> None:
+    result = run("sample", trained, "--seed", "the moon ", "-n", "20", "--random-seed", "4")
+    assert result.out.startswith("the moon ") and len(result.out) == len("the moon ") + 20 + 1
+    assert "random seed 4" in result.err
+    assert run("sample", trained, "--seed", "the moon ", "-n", "20", "--random-seed", "4", "-q").out == result.out
+
+
+def test_sample_json_has_the_settled_names(run: Run, trained: str) -> None:
+    lines = run("sample", trained, "--seed", "a", "-n", "5", "--count", "3", "--json", "-t", "0.5", "-q").json()
+    assert [line["index"] for line in lines] == [0, 1, 2]
+    names = {"index", "seed", "text", "files", "symbols", "seconds", "stopped_by", "random_seed", "path", "settings"}
+    assert all(names <= line.keys() and line["path"] == "tile" for line in lines)
+    assert lines[0]["settings"]["temperature"] == 0.5
+
+
+def test_samples_go_to_files_and_existing_ones_are_kept(run: Run, trained: str) -> None:
+    command = ["sample", trained, "-n", "9", "--count", "2", "-o", "s.txt", "-q"]
+    assert run(*command).out == ""
+    assert [len(Path(name).read_bytes()) for name in ("s-01.txt", "s-02.txt")] == [9, 9]
+    again = run(*command)
+    assert again.code == 2 and "--force" in again.err
+    assert run(*command, "--force").code == 0
+
+
+def test_a_seed_file_loses_one_final_newline(run: Run, trained: str) -> None:
+    Path("seed.txt").write_text("the moon\n\n", encoding="utf-8")
+    line = run("sample", trained, "--seed-file", "seed.txt", "-n", "3", "--json", "-q").json()[0]
+    assert line["seed"] == "the moon\n"
+    assert run("sample", trained, "--seed-file", "seed.txt", "--seed", "x").code == 2
+
+
+def test_a_seed_of_digits_gets_a_hint_and_unknown_characters_a_warning(run: Run, trained: str) -> None:
+    assert "--random-seed" in run("sample", trained, "--seed", "42", "-n", "3").err
+    result = run("sample", trained, "--seed", "\N{SNOWMAN}", "-n", "3")
+    assert result.code == 0 and "U+2603" in result.err
+
+
+def test_control_characters_do_not_reach_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqgen.cli.common import shown
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert shown("a\x1b[2Jb\n\tc\x9b") == "a\\x1b[2Jb\n\tc\\x9b"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    assert shown("a\x1b") == "a\x1b"
+
+
+def test_eval_prints_the_model_beside_baselines(run: Run, trained: str) -> None:
+    line = run("eval", trained, "--json").json()[0]
+    names = {
+        "split",
+        "symbols",
+        "characters",
+        "nats_per_symbol",
+        "bits_per_character",
+        "perplexity",
+        "unit",
+        "baselines",
+    }
+    assert names <= line.keys() and line["split"] == "test" and set(line["baselines"]) == {"unigram", "6-gram"}
+    assert run("eval", trained, "--split", "valid", "--json").json()[0]["split"] == "valid"
+    assert "this model" in run("eval", trained).out
+
+
+def test_eval_agrees_with_what_training_said(run: Run) -> None:
+    said = run(*TRAIN, "--json", "-q").json()[-1]["valid"]
+    line = run("eval", "verse", "--split", "valid", "--json").json()[0]
+    assert line["nats_per_symbol"] == pytest.approx(said["nats_per_symbol"], rel=1e-6)
+    assert line["baselines"] == said["baselines"]
+
+
+def test_eval_reads_another_text(run: Run, trained: str) -> None:
+    Path("other.txt").write_text(verse(900, seed=4), encoding="utf-8")
+    line = run("eval", trained, "other.txt", "--json").json()[0]
+    assert line["characters"] == 900 and line["baselines"]["6-gram"] > 0
+    assert run("eval", trained, "other.txt", "--split", "test").code == 2
+
+
+def test_info_prints_a_recipe_that_train_takes(run: Run, trained: str) -> None:
+    Path("mine.toml").write_text(run("info", trained).out, encoding="utf-8")
+    assert run("train", "--recipe", "mine.toml", "-q").out == "checkpoints/verse-2\n"
+    line = run("info", trained, "--json").json()[0]
+    assert {"format", "kind", "tokenizer", "parameters", "recipe", "metrics", "files"} <= line.keys()
+
+
+def test_list_shows_checkpoints_and_says_so_where_there_are_none(run: Run) -> None:
+    assert "no checkpoints" in run("list").err
+    run(*TRAIN, "-q")
+    assert "verse" in run("list").out
+    assert run("list", "--json").json()[0]["name"] == "verse"
+
+
+def test_corpus_verbs(run: Run) -> None:
+    cards = run("corpus", "list").out
+    assert "python" in cards and "manual" in cards
+    assert "PSF-2.0" in run("corpus", "show", "manual").out
+    line = run("corpus", "stats", "verse.txt", "--json").json()[0]
+    assert line["characters"] == 6000 and line["splits"]["train"]["characters"] == 5400
+    assert "1 prepared corpora removed" in run("corpus", "clean").out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(run: Run, shell: str) -> None:
+    assert "_SEQGEN_COMPLETE" in run("completion", shell).out
+
+
+def test_help_and_version(run: Run) -> None:
+    assert run("--version").out == f"seqgen, version {__version__}\n"
+    for verb in program.VERBS:
+        assert run(verb, "-h").out.startswith("Usage:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train"], 2, "no corpus"),
+        (["train", "missing.txt"], 3, "missing.txt"),
+        (["train", "empty.txt"], 3, "no text"),
+        (["train", "binary.bin"], 3, "byte"),
+        (["train", "latin.txt"], 3, "--encoding"),
+        (["train", "verse.txt", "--time", "soon"], 2, "duration"),
+        (["train", "verse.txt", "--time", "3m", "--steps", "5"], 2, "contradict"),
+        (["train", "verse.txt", "--set", "model.hiden=3"], 2, "model.hidden"),
+        (["train", "verse.txt", "--seed", "3"], 2, "--random-seed"),
+        (["train", "verse.txt", "--cell", "elman"], 2, "lstm, gru, rnn"),
+        (["train", "verse.txt", "--kind", "poem"], 3, "text"),
+        (["train", "verse.txt", "--tokenizer", "words"], 3, "characters"),
+        (["train", "verse.txt", "--device", "abacus"], 2, "cpu"),
+        (["train", "verse.txt", "--resume"], 4, "--name"),
+        (["train", "verse.txt", "--recipe", "nothing.toml"], 2, "nothing.toml"),
+        (["sample", "nobody"], 4, "nobody"),
+        (["eval", "nobody"], 4, "nobody"),
+        (["info", "."], 4, "checkpoint.json"),
+        (["corpus", "show", "nothing"], 3, "python"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_bad_input_gets_an_exit_code_and_a_word_of_help(run: Run, arguments: list[str], code: int, words: str) -> None:
+    Path("empty.txt").touch()
+    Path("binary.bin").write_bytes(b"\x7fELF\0\0")
+    Path("latin.txt").write_bytes("caf\u00e9".encode("latin-1") * 50)
+    result = run(*arguments)
+    assert result.code == code
+    assert words in result.err and "Traceback" not in result.err
+    assert result.out == ""
+    assert not any(Path("checkpoints").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "options", [["-t", "-1"], ["--top-p", "1.5"], ["--top-p", "0"], ["--top-k", "0"], ["-n", "-3"]]
+)
+def test_bad_sample_options_are_refused(run: Run, trained: str, options: list[str]) -> None:
+    result = run("sample", trained, *options)
+    assert result.code == 2 and result.out == ""
+
+
+def test_an_unexpected_error_is_one_line_unless_debug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("seqgen.cards.card_names", broken)
+    result = run("corpus", "list")
+    assert result.code == 1 and "boom" in result.err and "Traceback" not in result.err
+    with pytest.raises(RuntimeError):
+        run("corpus", "list", "--debug")
+
+
+def test_standard_input_is_a_corpus() -> None:
+    with spawn("train", "-", "--name", "piped", "--steps", "3", "-q", *SMALL, stdin=subprocess.PIPE) as process:
+        out, err = process.communicate(verse(4000).encode())
+    assert (process.returncode, out, err) == (0, b"checkpoints/piped\n", b"")
+
+
+def test_a_reader_that_goes_away_ends_the_sample_quietly(trained: str) -> None:
+    with spawn("sample", trained, "-n", "200000", "-q") as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.read(5)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_ctrl_c_keeps_the_work_and_exits_with_130() -> None:
+    with spawn("train", "verse.txt", "--steps", "1000000", "--threads", "1", *SMALL) as process:
+        deadline = time.monotonic() + 60
+        while not Path("checkpoints/verse/metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == b"checkpoints/verse\n"
+    assert b"--name verse --resume" in err and b"Traceback" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_runs_killed_at_any_moment_end_bit_identical_when_resumed() -> None:
+    options = ["--steps", "400", "--threads", "1", "-q", *SMALL, "--set", "training.evaluate_every=10"]
+    with spawn("train", "verse.txt", "--name", "whole", *options) as process:
+        assert process.wait(120) == 0
+    with spawn("train", "verse.txt", "--name", "killed", *options) as process:
+        while not Path("checkpoints/killed/metrics.jsonl").exists():
+            time.sleep(0.02)
+        process.kill()
+    for stop in (signal.SIGINT, signal.SIGKILL):
+        with spawn("train", "--name", "killed", "--resume") as process:
+            time.sleep(2.2)
+            process.send_signal(stop)
+            process.wait(60)
+    with spawn("train", "--name", "killed", "--resume") as process:
+        process.communicate(timeout=120)
+    whole, killed = Path("checkpoints/whole"), Path("checkpoints/killed")
+    assert (whole / "metrics.jsonl").read_bytes() == (killed / "metrics.jsonl").read_bytes()
+    newest = [sorted(path.name for path in folder.glob("resume/state-400-*")) for folder in (whole, killed)]
+    assert newest[0] == newest[1] and len(newest[0]) == 2
+
+
+def test_colour_is_off_where_no_color_is_set(trained: str) -> None:
+    with spawn("list", env={**os.environ, "NO_COLOR": "1", "FORCE_COLOR": ""}) as process:
+        out, _ = process.communicate()
+    assert b"\x1b[3" not in out

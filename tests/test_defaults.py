@@ -1,0 +1,64 @@
+"""The first choices: they fit the text, the time and each other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgen.defaults import Facts, choose, describe
+from seqgen.recipe import Recipe, TrainingSettings
+
+FACTS = st.builds(
+    Facts,
+    symbols=st.integers(0, 10**9),
+    vocabulary=st.integers(2, 60_000),
+    seconds=st.floats(0.1, 1e6),
+    matrix_rate=st.floats(1e8, 1e15),
+    device=st.sampled_from(["cpu", "cuda", "mps"]),
+)
+NOVEL = Facts(symbols=1_000_000, vocabulary=80, seconds=180, matrix_rate=4e11)
+
+
+def training(facts: Facts) -> TrainingSettings:
+    return Recipe.from_dict(choose(facts)).training
+
+
+@given(facts=FACTS)
+def test_every_choice_is_a_recipe_and_can_be_told(facts: Facts) -> None:
+    recipe = Recipe.from_dict(choose(facts))
+    assert recipe.model.embedding <= recipe.model.hidden
+    assert str(recipe.model.hidden) in describe(recipe, facts)
+
+
+@given(facts=FACTS)
+def test_the_text_is_long_enough_for_lanes_and_window(facts: Facts) -> None:
+    settings = training(facts)
+    assert settings.lanes * (settings.window + 1) <= max(9, facts.symbols)
+
+
+@given(facts=FACTS)
+def test_a_choice_depends_on_the_facts_alone(facts: Facts) -> None:
+    assert choose(facts) == choose(dataclasses.replace(facts))
+
+
+@given(facts=FACTS, factor=st.floats(1, 100))
+def test_more_time_or_a_faster_machine_never_makes_a_smaller_model(facts: Facts, factor: float) -> None:
+    hidden = choose(facts)["model"]["hidden"]
+    assert choose(dataclasses.replace(facts, seconds=facts.seconds * factor))["model"]["hidden"] >= hidden
+    assert choose(dataclasses.replace(facts, matrix_rate=facts.matrix_rate * factor))["model"]["hidden"] >= hidden
+
+
+@given(facts=FACTS, factor=st.integers(1, 100))
+def test_more_text_never_makes_a_smaller_model_or_fewer_lanes(facts: Facts, factor: int) -> None:
+    more = dataclasses.replace(facts, symbols=facts.symbols * factor)
+    assert choose(more)["model"]["hidden"] >= choose(facts)["model"]["hidden"]
+    assert training(more).lanes >= training(facts).lanes
+
+
+def test_a_text_that_is_read_many_times_gets_dropout_and_one_read_once_next_to_none() -> None:
+    small = choose(dataclasses.replace(NOVEL, symbols=20_000, seconds=3600))["model"]["hidden_dropout"]
+    large = choose(dataclasses.replace(NOVEL, symbols=10**9))["model"]["hidden_dropout"]
+    assert small > 0.3
+    assert large < 0.05

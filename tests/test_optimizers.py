@@ -1,0 +1,64 @@
+"""Optimisers: Muon's orthogonal updates, and that every entry of the table learns."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from seqgen.models import Batch, LanguageModel
+from seqgen.optimizers import OPTIMIZERS, Muon, orthogonalize
+from seqgen.recipe import ModelSettings, TrainingSettings
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (2, 16, 5), (2, 5, 16)])
+def test_orthogonalized_matrices_have_singular_values_near_one(shape: tuple[int, int, int]) -> None:
+    blocks = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    singular = torch.linalg.svdvals(orthogonalize(blocks, 5))
+    assert singular.shape == (shape[0], min(shape[1:]))
+    assert singular.min().item() > 0.5 and singular.max().item() < 1.4
+
+
+def test_orthogonalizing_keeps_the_directions() -> None:
+    block = torch.randn(1, 8, 8, generator=torch.Generator().manual_seed(2))
+    u, _, v = torch.linalg.svd(block)
+    ours = orthogonalize(block, 8)
+    assert nn.functional.cosine_similarity(ours.flatten(), (u @ v).flatten(), dim=0).item() > 0.97
+
+
+def test_each_gate_is_updated_as_a_matrix_of_its_own() -> None:
+    param = nn.Parameter(torch.zeros(12, 6))
+    param.grad = torch.randn(12, 6, generator=torch.Generator().manual_seed(3))
+    param.grad[:6] *= 1000  # one gate's gradient dwarfs the other's
+    Muon([param], 2, lr=1.0, weight_decay=0.0, iterations=5, dtype=torch.float32).step()
+    first, second = (torch.linalg.norm(block).item() for block in param.detach().chunk(2))
+    assert 0.7 < first / second < 1.4
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimiser_learns_a_repeating_text(name: str) -> None:
+    model = LanguageModel(4, ModelSettings(hidden=16, embedding=4, layers=1))
+    model.reset_parameters(torch.Generator().manual_seed(1))
+    optimizers = OPTIMIZERS[name](model, TrainingSettings(learning_rate=0.02, matrix_rate=0.05))
+    ids = torch.arange(24).remainder(4).reshape(-1, 1)
+    batch = Batch(ids[:-1], ids[1:])
+
+    def nats() -> torch.Tensor:
+        return model.loss(batch, model.zero_state(1))[0].mean()
+
+    before = nats().item()
+    for _ in range(40):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        nats().backward()  # type: ignore[no-untyped-call]
+        for optimizer in optimizers:
+            optimizer.step()
+    assert nats().item() < 0.2 * before
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_parameter_belongs_to_exactly_one_optimiser(name: str) -> None:
+    model = LanguageModel(4, ModelSettings(hidden=8, embedding=4))
+    optimizers = OPTIMIZERS[name](model, TrainingSettings())
+    held = [id(param) for optimizer in optimizers for group in optimizer.param_groups for param in group["params"]]
+    assert sorted(held) == sorted(map(id, model.parameters()))

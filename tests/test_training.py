@@ -1,0 +1,360 @@
+"""Training: exact resumption, interruption, pacing, best weights, and what is said at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import seqgen
+from seqgen import training
+from seqgen.checkpoint import TIMING, Checkpoint, TrainingState, read_lines
+from seqgen.corpus import prepare
+from seqgen.errors import CheckpointError, DataError, TrainingError, UsageError
+from seqgen.models import CELLS
+from seqgen.pacing import bend
+from seqgen.recipe import Recipe, merge
+from seqgen.runs import judge
+from seqgen.tokenizers import TOKENIZERS
+from seqgen.trainer import Trainer
+from tests.texts import verse
+
+DROPOUTS = {"hidden_dropout": 0.2, "output_dropout": 0.2, "weight_dropout": 0.2, "embedding_dropout": 0.1}
+TINY: dict[str, dict[str, Any]] = {
+    "model": {"hidden": 12, "embedding": 6, **DROPOUTS},
+    "training": {"lanes": 4, "window": 16, "dtype": "float32", "threads": 1, "patience": 0},
+}
+LOOKS = {"training": {"evaluate_every": 8, "evaluate_symbols": 200}}
+
+
+@pytest.fixture
+def corpus_file(tmp_path: Path) -> Path:
+    path = tmp_path / "verse.txt"
+    path.write_text(verse(6000), encoding="utf-8")
+    return path
+
+
+def train(path: Path | None, **options: Any) -> training.Outcome:
+    settings = merge(TINY, LOOKS, options.pop("settings", {}))
+    return seqgen.train(*([path] if path else []), settings=settings, **options)
+
+
+def trainer_for(path: Path, **settings: dict[str, Any]) -> Trainer:
+    overrides = merge(TINY, LOOKS, settings, {"corpus": {"sources": (str(path),)}, "training": {"steps": 40}})
+    corpus = prepare({"corpus": overrides["corpus"], "tokenizer": overrides.get("tokenizer", {})})
+    resolved = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
+    return Trainer(Recipe.from_dict(merge(overrides, resolved)), corpus)
+
+
+def advance(trainer: Trainer, steps: int) -> None:
+    for _ in range(steps):
+        trainer.step()
+        if trainer.recipe.training.looks(trainer.counters.step):
+            trainer.look()
+
+
+class CtrlC:
+    """Presses Ctrl-C once, when a run has come to a step."""
+
+    def __init__(self, step: int = 0) -> None:
+        self.step, self.pressed = step, False
+
+    def __call__(self, progress: training.Progress) -> None:
+        if progress.step >= self.step and not self.pressed:
+            self.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def assert_same(one: TrainingState, two: TrainingState) -> None:
+    assert one.values == two.values
+    assert one.tensors.keys() == two.tensors.keys()
+    assert [name for name, tensor in one.tensors.items() if not torch.equal(tensor, two.tensors[name])] == []
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_a_restored_trainer_goes_on_bit_for_bit(corpus_file: Path, cell: str, tokenizer: str, optimizer: str) -> None:
+    settings: dict[str, dict[str, Any]] = {
+        "model": {"cell": cell},
+        "tokenizer": {"kind": tokenizer},
+        "training": {"optimizer": optimizer},
+    }
+    whole = trainer_for(corpus_file, **settings)
+    advance(whole, 11)
+    middle = whole.state()
+    kept = TrainingState({name: tensor.clone() for name, tensor in middle.tensors.items()}, dict(middle.values))
+    advance(whole, 20)
+    resumed = trainer_for(corpus_file, **settings)
+    resumed.restore(kept)
+    advance(resumed, 20)
+    assert_same(whole.state(), resumed.state())
+
+
+def _parts(state: TrainingState) -> Iterator[tuple[str, str]]:
+    yield from (("tensor", name) for name in state.tensors)
+    yield from (("value", name) for name in state.values)
+
+
+def test_every_part_of_the_state_is_needed_to_go_on_exactly(corpus_file: Path) -> None:
+    """Tests the test above: with any one part left as a fresh trainer has it, the ends differ."""
+    whole = trainer_for(corpus_file)
+    advance(whole, 5)
+    whole.change_course(bend(whole.recipe.training, 5, 39, 0.2))
+    whole.counters.metrics_length = 5  # as if something had been written
+    advance(whole, 14)
+    whole.counters.looks_since_best = 1
+    middle = whole.state()
+    kept = TrainingState({name: tensor.clone() for name, tensor in middle.tensors.items()}, dict(middle.values))
+    advance(whole, 4)
+    wanted = whole.state()
+    fresh = trainer_for(corpus_file).state()
+    missed = []
+    for kind, name in _parts(kept):
+        if kind == "tensor":
+            initial = fresh.tensors.get(name, torch.zeros_like(kept.tensors[name]))
+            broken = TrainingState({**kept.tensors, name: initial}, kept.values)
+        else:
+            broken = TrainingState(kept.tensors, {**kept.values, name: fresh.values[name]})
+        resumed = trainer_for(corpus_file)
+        resumed.restore(broken)
+        advance(resumed, 4)
+        try:
+            assert_same(wanted, resumed.state())
+            missed.append(name)
+        except AssertionError:
+            continue
+    assert missed == []
+
+
+@pytest.mark.parametrize("stop_after", [1, 7, 23])
+def test_an_interrupted_and_resumed_run_ends_with_the_same_files(corpus_file: Path, stop_after: int) -> None:
+    stopped = train(
+        corpus_file, steps=30, name="stopped", progress=CtrlC(stop_after), settings={"training": {"evaluate_every": 1}}
+    )
+    assert not stopped.finished
+    again = train(corpus_file, steps=30, name="again", settings={"training": {"evaluate_every": 1}})
+    resumed = seqgen.train(name="stopped", resume=True)
+    assert resumed.finished and resumed.steps == 30
+    assert (resumed.checkpoint / "metrics.jsonl").read_bytes() == (again.checkpoint / "metrics.jsonl").read_bytes()
+    assert Checkpoint(resumed.checkpoint).manifest.weights == Checkpoint(again.checkpoint).manifest.weights
+    assert_same(Checkpoint(resumed.checkpoint).training_state(), Checkpoint(again.checkpoint).training_state())
+
+
+def test_an_interrupted_run_can_be_sampled_at_once(corpus_file: Path) -> None:
+    stopped = train(corpus_file, steps=1000, progress=CtrlC())
+    assert not stopped.finished and stopped.verdict.name == "interrupted"
+    assert "".join(seqgen.load(stopped.checkpoint).sample("the ", length=5)).startswith("the ")
+    assert Checkpoint(stopped.checkpoint).manifest.status == "interrupted"
+
+
+def test_signal_handlers_and_torch_settings_are_put_back(corpus_file: Path) -> None:
+    handler, threads = signal.getsignal(signal.SIGINT), torch.get_num_threads()
+    train(corpus_file, steps=2, threads=threads + 1, settings={"training": {"threads": threads + 1}})
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert torch.get_num_threads() == threads
+
+
+def test_training_works_outside_the_main_thread(corpus_file: Path) -> None:
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.append(train(corpus_file, steps=2)))
+    thread.start()
+    thread.join()
+    assert outcomes[0].finished
+
+
+def test_the_same_recipe_gives_the_same_weights_and_another_random_seed_others(corpus_file: Path) -> None:
+    first = train(corpus_file, steps=9)
+    repeated = seqgen.train(recipe=first.checkpoint)
+    other = train(corpus_file, steps=9, random_seed=5)
+    names = [Checkpoint(outcome.checkpoint).manifest.weights for outcome in (first, repeated, other)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_corrected_and_prolonged_run_is_repeated_bit_for_bit(corpus_file: Path) -> None:
+    train(corpus_file, steps=20)
+    path = Path("checkpoints/verse")
+    seqgen.train(name="verse", resume=True, steps="+7")
+    first = seqgen.train(name="verse", resume=True, steps="+9")
+    assert len(first.recipe.training.schedule) == 3
+    repeated = seqgen.train(recipe=path, name="repeated")
+    assert (repeated.checkpoint / "metrics.jsonl").read_bytes() == (path / "metrics.jsonl").read_bytes()
+    assert Checkpoint(repeated.checkpoint).manifest.weights == Checkpoint(path).manifest.weights
+
+
+def test_a_recipe_can_be_a_toml_file(corpus_file: Path, tmp_path: Path) -> None:
+    first = train(corpus_file, steps=5)
+    (tmp_path / "mine.toml").write_text(first.recipe.to_toml(), encoding="utf-8")
+    again = seqgen.train(recipe=tmp_path / "mine.toml")
+    assert Checkpoint(again.checkpoint).manifest.weights == Checkpoint(first.checkpoint).manifest.weights
+
+
+def test_a_finished_run_can_be_prolonged(corpus_file: Path) -> None:
+    first = train(corpus_file, steps=10)
+    more = seqgen.train(name="verse", resume=True, steps="+10")
+    assert more.checkpoint == first.checkpoint and more.steps == 20
+    assert [look["step"] for look in read_lines(more.checkpoint / "metrics.jsonl")][-1] == 20
+    with pytest.raises(UsageError, match="finished"):
+        seqgen.train(name="verse", resume=True)
+
+
+def test_resume_with_other_settings_says_which_differ(corpus_file: Path) -> None:
+    train(corpus_file, steps=2)
+    with pytest.raises(UsageError, match=r"model\.hidden is 16, was 12"):
+        seqgen.train(name="verse", resume=True, steps="+2", settings={"model": {"hidden": 16}})
+
+
+def test_resume_with_the_same_command_goes_on_with_the_plan(corpus_file: Path) -> None:
+    stopped = train(corpus_file, steps=20, progress=CtrlC())
+    assert train(corpus_file, steps=20, resume=True).steps == 20
+    assert not stopped.finished
+
+
+def test_resume_notices_a_changed_corpus(corpus_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    train(corpus_file, steps=2)
+    corpus_file.write_text(verse(6000, seed=9), encoding="utf-8")
+    monkeypatch.setenv("SEQGEN_CACHE", str(tmp_path / "another"))
+    with pytest.raises(DataError, match="changed"):
+        seqgen.train(name="verse", resume=True, steps="+2")
+
+
+def test_names_count_up_and_an_existing_out_is_refused(corpus_file: Path, tmp_path: Path) -> None:
+    assert [train(corpus_file, steps=1).checkpoint.name for _ in range(3)] == ["verse", "verse-2", "verse-3"]
+    train(corpus_file, steps=1, out=tmp_path / "there")
+    with pytest.raises(CheckpointError, match="already"):
+        train(corpus_file, steps=1, out=tmp_path / "there")
+
+
+def test_a_second_training_into_one_folder_is_refused(corpus_file: Path) -> None:
+    train(corpus_file, steps=3)
+    refused: list[bool] = []
+
+    def intrude(progress: training.Progress) -> None:
+        if progress.look and not refused:
+            with pytest.raises(CheckpointError, match="another training"):
+                seqgen.train(name="verse", resume=True, steps="+1")
+            refused.append(True)
+
+    seqgen.train(name="verse", resume=True, steps="+3", progress=intrude)
+    assert refused
+
+
+def test_a_timed_run_becomes_steps_and_reports_them(corpus_file: Path) -> None:
+    outcome = train(corpus_file, time="5s")
+    assert outcome.finished and outcome.steps > 10
+    assert outcome.recipe.training.steps == outcome.steps
+    assert Checkpoint(outcome.checkpoint).recipe.training.schedule == outcome.recipe.training.schedule
+
+
+def test_epochs_are_passes_over_the_training_text(corpus_file: Path) -> None:
+    outcome = train(corpus_file, epochs=2)
+    symbols = 2 * len(prepare({"corpus": {"sources": (str(corpus_file),)}}).splits["train"])
+    assert abs(outcome.steps * 4 * 16 - symbols) < 0.1 * symbols
+
+
+def test_the_best_weights_on_validation_text_are_kept(corpus_file: Path) -> None:
+    outcome = train(
+        corpus_file,
+        steps=60,
+        settings={"training": {"learning_rate": 0.05, "evaluate_symbols": 10_000, "averaging": 0.0}},
+    )
+    looks = read_lines(outcome.checkpoint / "metrics.jsonl")
+    assert outcome.valid is not None
+    best = min(look["valid_nats"] for look in looks)
+    assert outcome.valid.nats_per_symbol == pytest.approx(best, abs=2e-3)
+
+
+def test_patience_ends_a_run_that_gets_no_better(corpus_file: Path) -> None:
+    outcome = train(
+        corpus_file, steps=4000, settings={"training": {"patience": 3, "evaluate_every": 10, "learning_rate": 0.05}}
+    )
+    assert outcome.finished and outcome.steps < 4000 and outcome.verdict.name == "overfitted"
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
+    corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer.step
+
+    def poisoned(self: Trainer) -> float:
+        if self.counters.step == 12:
+            with torch.no_grad():
+                next(self.model.parameters()).fill_(math.nan)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    with pytest.raises(TrainingError, match="step 12"):
+        train(corpus_file, steps=30)
+    state = Checkpoint(Path("checkpoints/verse")).training_state()
+    assert state.values["step"] == 12
+    assert all(bool(tensor.isfinite().all()) for tensor in state.tensors.values())
+    seqgen.load("verse")
+
+
+def test_a_corpus_without_validation_text_can_be_trained_on(corpus_file: Path) -> None:
+    outcome = train(corpus_file, steps=5, settings={"corpus": {"split": "100/0/0"}})
+    assert outcome.valid is None and outcome.finished
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("", "no text"), ("sho", "too few"), ("a" * 5000, None), ("ab" * 40, None)]
+)
+def test_odd_corpora_are_trained_on_or_refused_in_words(tmp_path: Path, text: str, error: str | None) -> None:
+    path = tmp_path / "odd.txt"
+    path.write_text(text, encoding="utf-8")
+    settings: dict[str, dict[str, Any]] = {"training": {"dtype": "float32", "threads": 1}, "model": {"hidden": 8}}
+    if error:
+        with pytest.raises(DataError, match=error):
+            seqgen.train(path, steps=2, settings=settings)
+    else:
+        assert seqgen.train(path, steps=2, settings=settings).finished
+
+
+def test_progress_is_told_from_preparation_to_the_last_step(corpus_file: Path) -> None:
+    told: list[training.Progress] = []
+    train(corpus_file, steps=17, progress=told.append)
+    assert [progress.phase for progress in told][:2] == ["prepared", "planned"]
+    looks = [progress.look for progress in told if progress.look]
+    assert looks[-1].step == 17 and looks[-1].valid_nats is not None
+    assert any(progress.sample for progress in told)
+    assert {"step", "seconds", "symbols_per_second"} <= read_lines(Path("checkpoints/verse") / TIMING)[0].keys()
+
+
+def _looks(*valid: float) -> list[dict[str, Any]]:
+    return [{"step": 10 * number, "valid_nats": nats, "train_nats": nats} for number, nats in enumerate(valid, 1)]
+
+
+@pytest.mark.parametrize(
+    ("looks", "stopped_early", "verdict"),
+    [
+        (_looks(3.0, 2.5, 2.2, 2.0), False, "improving"),
+        (_looks(3.0, 2.001, 2.0, 2.0), False, "done"),
+        (_looks(3.0, 2.0, 2.1, 2.3), False, "overfitted"),
+        (_looks(3.0, 2.0, 2.0, 2.0), True, "overfitted"),
+        ([{"step": 1, "valid_nats": None, "train_nats": 1.0}], False, "done"),
+    ],
+)
+def test_the_verdict_follows_the_validation_curve(
+    looks: list[dict[str, Any]], stopped_early: bool, verdict: str
+) -> None:
+    assert judge(looks, False, stopped_early).name == verdict
+
+
+def test_counters_are_plain_numbers_that_json_keeps() -> None:
+    import json
+
+    from seqgen.trainer import Counters
+
+    counters = Counters(step=3, nats=0.1 + 0.2, best_nats=math.inf, schedule=((0, 0.0, 0.2),))
+    plain = dataclasses.asdict(counters)
+    again = json.loads(json.dumps(plain))
+    assert again["nats"] == counters.nats and again["best_nats"] == math.inf
