@@ -79,7 +79,7 @@ def generate(
         if time == history.shape[1]:
             history = torch.cat([history, torch.zeros_like(history)], dim=1)
         ids = choose(bend(logits, history[:, :time], chain), draws.next().to(device))
-        history[:, time] = ids
+        history.select(1, time).copy_(ids)
         yield ids.tolist()[: len(indices)]
         logits, state = model.step(ids, state)
 
@@ -98,10 +98,9 @@ def choose(logits: Tensor, uniform: Tensor) -> Tensor:
         logits: (batch, symbols); minus infinity is never drawn.
         uniform: (batch,) numbers in [0, 1).
     """
-    cumulative = logits.double().softmax(-1).cumsum(-1)
-    threshold = uniform.unsqueeze(-1) * cumulative[:, -1:]
-    chosen = (cumulative <= threshold).sum(-1)
-    return chosen.clamp_(max=logits.shape[-1] - 1)
+    cumulative = logits.softmax(-1, dtype=torch.float64).cumsum(-1)
+    threshold = uniform.unsqueeze(-1) * cumulative[:, -1:]  # below the last one, since the number is below 1
+    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
 
 
 class _Draws:

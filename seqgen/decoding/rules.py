@@ -57,8 +57,9 @@ def temperature(value: float) -> Rule:
         )
 
     def divide(logits: Tensor, history: Tensor) -> Tensor:
-        shifted = logits - logits.amax(-1, keepdim=True)  # at most 0, so that a tiny temperature cannot overflow
-        return shifted / value
+        if value < 0.01:
+            logits = logits - logits.amax(-1, keepdim=True)  # at most 0, so that a tiny temperature cannot overflow
+        return logits / value
 
     return divide if value >= 1e-6 else argmax
 
