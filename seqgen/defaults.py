@@ -76,9 +76,9 @@ def _batch(facts: Facts) -> tuple[int, int]:
     lanes, window = (GPU_LANES, 128) if facts.device == "cuda" else (16, 128)
     while lanes * window * 8 > facts.symbols and lanes > 4:
         lanes //= 2
-    while lanes * (window + 1) > facts.symbols and window > 8:
+    while lanes * (window + 2) * 8 > facts.symbols * 7 and window > 8:
         window //= 2
-    while lanes * (window + 1) > facts.symbols and lanes > 1:
+    while lanes * (window + 2) * 8 > facts.symbols * 7 and lanes > 1:
         lanes //= 2
     return lanes, window
 

@@ -25,7 +25,9 @@ TILE = 64
 """Samples that run side by side."""
 PREPARED_DRAWS = 256
 HARD_LIMIT = 5
-"""A sample without a length is cut after this many times the length after which it may end."""
+"""A sample without a length is cut at the first line end after this many times the length after which it may end."""
+LAST_LINE = 200
+"""Characters after which such a sample is cut even within a line."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,10 @@ class Writing:
         if place is not None:
             return [(modality.unit_length + place, modality.end_name)]
         limit = HARD_LIMIT * modality.unit_length
-        return [(limit, "length")] if len(self.text) >= limit else []
+        line_end = self.text.find("\n", limit)
+        if line_end >= 0:
+            return [(line_end + 1, "length")]
+        return [(limit + LAST_LINE, "length")] if len(self.text) >= limit + LAST_LINE else []
 
     def _cut(self, length: int, reason: str) -> None:
         if length < len(self.text):

@@ -79,19 +79,19 @@ class Budget:
         }
 
 
-def plan(budget: Budget, windows_per_epoch: int, step_seconds: float, available: float) -> int:
+def plan(budget: Budget, steps_per_epoch: float, step_seconds: float, available: float) -> int:
     """How many steps a budget buys, at least one.
 
     Args:
         budget: what the user wants.
-        windows_per_epoch: steps that one pass takes.
+        steps_per_epoch: that one pass over the training text takes.
         step_seconds: measured.
         available: seconds left for training, for a budget of time.
     """
     if budget.steps is not None:
         return budget.steps
     if budget.epochs is not None:
-        return max(1, round(budget.epochs * windows_per_epoch))
+        return max(1, round(budget.epochs * steps_per_epoch))
     return max(1, int(available / step_seconds))
 
 

@@ -71,7 +71,14 @@ class Trainer:
     def __init__(self, recipe: Recipe, corpus: Corpus, model: str = "language") -> None:
         settings = recipe.training
         self.recipe, self.corpus = recipe, corpus
-        self.lanes = Lanes(corpus.splits["train"], settings.lanes, settings.window, settings.random_seed)
+        line_end = corpus.tokenizer.encode("\n").tolist()
+        self.lanes = Lanes(
+            corpus.splits["train"],
+            settings.lanes,
+            settings.window,
+            settings.random_seed,
+            line_end[0] if len(line_end) == 1 else None,
+        )
         self.model = MODELS[model](corpus.tokenizer.size, recipe.model)
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
         self.model.to(settings.device).train()

@@ -253,7 +253,9 @@ class _Session:
 
         now, deadline = clock.monotonic(), run.started + (seconds or 0.0)
         reserve = self._reserve(step_seconds, seconds) if seconds else 0.0
-        steps = plan(budget, trainer.lanes.windows_per_epoch, step_seconds, deadline - now - reserve)
+        batch = recipe.training.lanes * recipe.training.window
+        steps_per_epoch = len(self.corpus.splits["train"]) / batch
+        steps = plan(budget, steps_per_epoch, step_seconds, deadline - now - reserve)
         if run.state is not None:
             trainer.change_course(prolong(trainer.recipe.training, trainer.counters.step, steps))
         else:

@@ -113,12 +113,12 @@ def test_a_record_of_a_budget_holds_what_was_given() -> None:
     ],
 )
 def test_a_plan_buys_steps(budget: Budget, steps: int) -> None:
-    assert plan(budget, windows_per_epoch=100, step_seconds=0.5, available=120) == steps
+    assert plan(budget, steps_per_epoch=100, step_seconds=0.5, available=120) == steps
 
 
 @pytest.mark.parametrize("available", [0.1, 0, -5])
 def test_there_is_at_least_one_step_even_without_time(available: float) -> None:
-    assert plan(Budget(seconds=1), windows_per_epoch=100, step_seconds=0.5, available=available) == 1
+    assert plan(Budget(seconds=1), steps_per_epoch=100, step_seconds=0.5, available=available) == 1
 
 
 @given(steps=st.integers(1, 10**6), lanes=st.integers(1, 512), window=st.integers(1, 512), valid=st.integers(0, 10**7))
