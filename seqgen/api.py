@@ -15,11 +15,12 @@ import torch
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.corpus import read_split, reopen
 from seqgen.decoding.rules import RuleSettings
-from seqgen.errors import DataError
+from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of
 from seqgen.generation import TILE, SampleSettings, Writing, generate, new_random_seed
 from seqgen.machine import default_threads, pick_device, torch_settings
 from seqgen.modalities import MODALITIES
+from seqgen.splits import SPLITS
 from seqgen.tokenizers import DOCUMENT
 
 
@@ -203,7 +204,12 @@ class Loaded:
 
         Raises:
             DataError: the corpus has changed or cannot be read, or the split is empty.
+            UsageError: an unknown split, or one beside another text.
         """
+        if corpora and split:
+            raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
+        if split is not None and split not in SPLITS:
+            raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
         recipe, record = self.checkpoint.recipe, self.checkpoint.manifest.corpus
         corpus = None
         try:

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -26,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 
 from seqgen import __version__
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
+from seqgen.modalities import MODALITIES
 from seqgen.recipe import Recipe
 from seqgen.tokenizers import TOKENIZERS, Tokenizer
 
@@ -128,14 +130,14 @@ class Checkpoint:
         import torch
         from safetensors.torch import load as load_tensors
 
-        from seqgen.models import MODELS
+        from seqgen.models import CELLS, MODELS
 
         path = self.folder / self.manifest.weights
         try:
             weights = load_tensors(self._read(self.manifest.weights))
         except SafetensorError as error:
             raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
-        if self.manifest.model not in MODELS:
+        if self.manifest.model not in MODELS or self.recipe.model.cell not in CELLS:
             raise CheckpointError(
                 f"unknown model {self.manifest.model!r}", where=str(self.folder), hint="A newer seqgen may know it."
             )
@@ -386,6 +388,13 @@ def _read_manifest(folder: Path) -> Manifest:
                 hint="Install a newer seqgen.",
             )
         manifest = Manifest(**{**data, "recipe": Recipe.from_dict(data["recipe"])})
+        _check_types(manifest)
+        if manifest.recipe.corpus.kind not in MODALITIES:
+            raise CheckpointError(
+                f"its kind {manifest.recipe.corpus.kind!r} is unknown",
+                where=str(path),
+                hint="A newer seqgen may know it.",
+            )
         for name in (
             manifest.weights,
             manifest.tokenizer,
@@ -401,6 +410,24 @@ def _read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except (ValueError, TypeError, KeyError, RecursionError, UsageError) as error:
         raise CheckpointError(f"damaged: {error}", where=str(path), hint="Copy the whole folder again.") from error
+
+
+def _check_types(manifest: Manifest) -> None:
+    """Refuses what is of another type than seqgen writes.
+
+    Raises:
+        TypeError: the first field that is.
+    """
+    for field_ in dataclasses.fields(Manifest):
+        made = Manifest(manifest.recipe)
+        if type(getattr(manifest, field_.name)) is not type(getattr(made, field_.name)):
+            raise TypeError(f"{field_.name} is of the wrong type")
+    texts = [manifest.corpus.get("entry", ""), manifest.corpus.get("digest", ""), *manifest.files.values()]
+    pairs_are_pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in manifest.states)
+    if not pairs_are_pairs or not all(isinstance(text, str) for text in [*texts, *itertools.chain(*manifest.states)]):
+        raise TypeError("a name is not text")
+    if not re.fullmatch(r"[0-9a-f]*", manifest.corpus.get("entry", "")):
+        raise TypeError("corpus.entry cannot be one of the cache's")
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -430,7 +457,7 @@ def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def _json(value: Any, indent: int | None = None) -> bytes:
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=str).encode()
+    return json.dumps(value, indent=indent, default=str).encode()
 
 
 def _cannot_write(folder: Path, error: OSError) -> CheckpointError:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import platformdirs
 
 from seqgen.baselines import bits_per_character
-from seqgen.errors import DataError, SeqgenError
+from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.modalities import MODALITIES
 from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents, without_folders
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
@@ -168,7 +168,7 @@ def prepare(overrides: Overrides) -> Corpus:
     left_out = LeftOut()
     check_encoding(asked.get("encoding", "utf-8"))
     if (kind := asked.get("kind")) is not None and kind not in MODALITIES:
-        raise DataError(f"there is no kind {kind!r} of corpus", hint=f"There are: {', '.join(MODALITIES)}.")
+        raise UsageError(f"there is no kind {kind!r} of corpus", hint=f"There are: {', '.join(MODALITIES)}.")
     tokenizer_settings = TokenizerSettings(**overrides.get("tokenizer", {}))
     tokenizer_class = _tokenizer_class(tokenizer_settings.kind)
     sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
@@ -178,7 +178,7 @@ def prepare(overrides: Overrides) -> Corpus:
 
     kind, documents = guess(sources, kind, card, asked.get("encoding", "utf-8"))
     resolved = {**asked, "kind": kind, "documents": asked.get("documents", documents)}
-    resolved["sources"] = tuple(map(_absolute, asked.get("sources", ())))
+    resolved["sources"] = tuple(map(absolute_source, asked.get("sources", ())))
     settings = CorpusSettings(**resolved)
     sources = without_folders(sources, MODALITIES[kind], left_out)
     texts = _Texts(sources, settings, left_out)
@@ -264,13 +264,14 @@ def _write(folder: Path, encoded: dict[str, Encoded], meta: dict[str, Any]) -> N
                 "characters": {name: count for name, (_, _, count) in encoded.items()},
             }
             (entry / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-            if folder.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(OSError):  # another process made the same entry just now
-                entry.replace(folder)
+            with contextlib.suppress(*_DAMAGE):  # another process made the same entry just now: it may be in use
+                _open(folder, fresh=False)
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            entry.replace(folder)
     except OSError as error:
         raise DataError(
-            f"the prepared corpus cannot be written: {error.strerror}",
+            f"the prepared corpus cannot be written: {error.strerror or error}",
             where=str(folder.parent),
             hint="Free some space there (seqgen corpus clean), or set SEQGEN_CACHE to another folder.",
         ) from error
@@ -309,7 +310,7 @@ def _cache_key(sources: list[Source], asked: dict[str, Any], tokenizer: Tokenize
     return _hash(text).hex()[:32]
 
 
-def _absolute(name: str) -> str:
+def absolute_source(name: str) -> str:
     """A path or glob that means the same from every folder; the name of a card and `-` stay as they are."""
     is_path = name != "-" and (Path(name).exists() or glob.has_magic(name))
     return str(Path(name).absolute()) if is_path else name
@@ -317,7 +318,7 @@ def _absolute(name: str) -> str:
 
 def _tokenizer_class(kind: str) -> type[Tokenizer]:
     if kind not in TOKENIZERS:
-        raise DataError(f"there is no tokenizer {kind!r}", hint=f"There are: {', '.join(TOKENIZERS)}.")
+        raise UsageError(f"there is no tokenizer {kind!r}", hint=f"There are: {', '.join(TOKENIZERS)}.")
     return TOKENIZERS[kind]
 
 

@@ -24,8 +24,8 @@ from seqgen.tokenizers import Tokenizer
 LANES = 32
 LANE_LEAST = 1024
 """Symbols that a lane has at least; shorter texts are read in fewer lanes."""
-WARM_UP = 256
 CHUNK = 256
+WARM_UP = CHUNK
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Evaluation:
         characters: how many characters of text they stand for.
         nats: the surprise of all symbols together.
         accuracy: the share of symbols that were the likeliest one.
-        baselines: bits per character of simpler models on the same symbols.
+        baselines: bits per character of simpler models on the whole split.
     """
 
     split: str
@@ -111,7 +111,7 @@ def predict(
     model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float32"
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Nats of each symbol after the first, and whether it was the likeliest; both of shape (symbols - 1,)."""
-    device = model.output_bias.device
+    device = model.device
     total = len(ids) - 1
     lanes = max(1, min(LANES, total // LANE_LEAST))
     length = math.ceil(total / lanes)
@@ -123,8 +123,6 @@ def predict(
     state = model.zero_state(lanes)
     for start in range(0, warm_up + length, CHUNK):
         stop = min(start + CHUNK, warm_up + length)
-        if start < warm_up < stop:
-            stop = warm_up
         stretch = places[start : stop + 1]
         window = torch.from_numpy(np.asarray(ids[np.clip(stretch, 0, total)], dtype=np.int64)).to(device)
         with torch.autocast(torch.device(device).type, DTYPES[dtype], enabled=dtype != "float32"):
@@ -146,9 +144,11 @@ def nats_of(model: LanguageModel, ids: Tensor) -> Tensor:
     """Nats of each symbol after the first, read as one stream from the zero state; shape (symbols - 1,)."""
     if len(ids) < 2:
         return torch.zeros(0)
-    column = ids.unsqueeze(1).to(model.output_bias.device)
-    nats, _ = model.loss(Batch(column[:-1], column[1:]), model.zero_state(1))
-    return nats.squeeze(1).cpu()
+    column, state, parts = ids.unsqueeze(1).to(model.device), model.zero_state(1), []
+    for inputs, targets in zip(torch.split(column[:-1], CHUNK), torch.split(column[1:], CHUNK), strict=True):
+        nats, state = model.loss(Batch(inputs, targets), state)
+        parts.append(nats.squeeze(1).cpu())
+    return torch.cat(parts)
 
 
 def _reset_first(state: Any, model: LanguageModel) -> Any:

@@ -66,7 +66,7 @@ def generate(
         random_seed: together with an index it decides a sample's random numbers.
         indices: which samples; one alone runs as a single stream, more as a tile.
     """
-    device = model.output_bias.device
+    device = model.device
     width = 1 if len(indices) == 1 else TILE
     if len(indices) > width:
         raise ValueError(f"{len(indices)} samples do not fit a tile of {width}")
@@ -80,7 +80,8 @@ def generate(
     for time in range(2**63):
         if time == history.shape[1]:
             history = torch.cat([history, torch.zeros_like(history)], dim=1)
-        ids = choose(bend(logits, history[:, :time], chain), draws.next().to(device))
+        bent = bend(logits, history[:, :time], chain)
+        ids = choose(bent.cpu(), draws.next()).to(device)  # in float64, which not every device has
         history.select(1, time).copy_(ids)
         yield ids.tolist()[: len(indices)]
         logits, state = model.step(ids, state)

@@ -15,6 +15,8 @@ from seqgen.errors import UsageError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
+_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
 
 def default_threads() -> int:
     """One thread for each processor core that this process may use, 16 at most: small models gain nothing from more."""
@@ -44,15 +46,21 @@ def torch_settings(threads: int, device: str) -> Iterator[None]:
     """Sets torch's thread count and, on CUDA, its deterministic algorithms; puts every one back afterwards."""
     previous_threads = torch.get_num_threads()
     previous_deterministic = torch.are_deterministic_algorithms_enabled()
+    previous_tf32, workspace = torch.backends.cudnn.allow_tf32, os.environ.get(_WORKSPACE)
     try:
         torch.set_num_threads(threads)
         if device == "cuda":
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            os.environ.setdefault(_WORKSPACE, ":4096:8")
             torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32
         yield
     finally:
         torch.set_num_threads(previous_threads)
         torch.use_deterministic_algorithms(previous_deterministic)
+        if device == "cuda":
+            torch.backends.cudnn.allow_tf32 = previous_tf32
+            if workspace is None:
+                os.environ.pop(_WORKSPACE, None)
 
 
 def matrix_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.15) -> float:

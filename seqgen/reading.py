@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from seqgen.cards import Card, card_names, load_card
-from seqgen.errors import DataError
+from seqgen.errors import DataError, UsageError
 from seqgen.modalities import MODALITIES, Modality, guess_kind
 
 _MARKS = {
@@ -189,12 +189,12 @@ def check_encoding(encoding: str) -> None:
     """Refuses a text encoding that Python does not know.
 
     Raises:
-        DataError: it is unknown.
+        UsageError: it is unknown.
     """
     try:
         "a".encode(encoding)  # of an empty text Python does not look at the name
     except (LookupError, ValueError) as error:
-        raise DataError(
+        raise UsageError(
             f"there is no text encoding {encoding!r}",
             hint="Common ones: utf-8, latin-1, cp1252, utf-16, shift_jis, gb18030.",
         ) from error

@@ -143,11 +143,11 @@ class TrainingSettings:
     orthogonal_iterations: int = 5
     """`muon`: Newton-Schulz iterations for each step."""
     warmup: float = 0.01
-    """Share of the run in which the learning rate rises from zero."""
+    """Share of the run in which the learning rate rises from next to nothing."""
     beta2: float = 0.99
     """AdamW's memory of squared gradients."""
     weight_decay: float = 0.01
-    """AdamW's decoupled weight decay."""
+    """Decoupled weight decay of both optimisers."""
     clip: float = 1.0
     """The largest norm of the whole gradient; a longer one is scaled down to it."""
     averaging: float = 0.99

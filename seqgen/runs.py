@@ -12,6 +12,7 @@ import torch
 
 from seqgen import defaults
 from seqgen.checkpoint import (
+    FORMAT,
     MANIFEST,
     Checkpoint,
     CheckpointWriter,
@@ -20,8 +21,9 @@ from seqgen.checkpoint import (
     checkpoint_roots,
     find_checkpoint,
     new_folder,
+    versions,
 )
-from seqgen.corpus import Corpus, prepare, reopen
+from seqgen.corpus import Corpus, absolute_source, prepare, reopen
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
 from seqgen.models import CELLS
@@ -93,17 +95,18 @@ def start_run(request: Request) -> Run:
     if not sources:
         raise UsageError("no corpus given", hint="For example: seqgen train my-novel.txt --time 3m")
     _check_names(overrides)
+    _check_contradictions(request)
     began = clock.monotonic()
     corpus = prepare({section: overrides.get(section, {}) for section in ("corpus", "tokenizer")})
     prepared = clock.monotonic() - began if corpus.fresh else 0.0
     training = overrides.setdefault("training", {})
-    device = training.setdefault("device", pick_device("auto"))
+    device = training["device"] = pick_device(training.get("device", "auto"))
     threads = training.setdefault("threads", default_threads())
     budget = request.budget or (None if "steps" in training else Budget(seconds=DEFAULT_SECONDS))
     facts = _facts(corpus, budget, device, threads)
     resolved = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
     recipe = Recipe.from_dict(merge(defaults.choose(facts), overrides, resolved))
-    folder = request.out or new_folder(request.name or name_for(sources))
+    folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
     manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
     writer, note = CheckpointWriter(folder), defaults.describe(recipe, facts)
@@ -117,7 +120,11 @@ def open_run(request: Request) -> Run:
     try:
         checkpoint = Checkpoint(checkpoint.folder)  # again, now that nobody else writes it
         manifest, state = checkpoint.manifest, checkpoint.training_state()
+        manifest.versions, manifest.format = versions(), FORMAT  # of what goes on writing it
+        _check_contradictions(request)
+        _check_names(checkpoint.recipe.to_dict())
         _check_same(request.overrides(), checkpoint.recipe)
+        pick_device(checkpoint.recipe.training.device)
         record = manifest.corpus
         corpus = reopen(
             checkpoint.recipe.corpus, checkpoint.recipe.tokenizer, record.get("entry", ""), record.get("digest", "")
@@ -222,7 +229,7 @@ def _existing_folder(request: Request) -> Path:
     if request.out:
         folder = request.out
     elif name is not None:
-        folder = find_checkpoint(name).folder
+        folder = checkpoint_roots()[0] / name
     elif request.corpora:
         stem = name_for(request.corpora)
         found = [
@@ -251,7 +258,7 @@ def _check_same(overrides: Overrides, recipe: Recipe) -> None:
         for name, value in fields.items():
             before = old[section][name]
             if name == "sources":
-                value = tuple(str(Path(source).absolute()) if Path(source).exists() else source for source in value)
+                value = tuple(map(absolute_source, value))
             if name not in ("steps", "schedule", "evaluate_every", "evaluate_symbols") and value != before:
                 differ.append(f"{section}.{name} is {value!r}, was {before!r}")
     if differ:
@@ -262,9 +269,22 @@ def _check_same(overrides: Overrides, recipe: Recipe) -> None:
 
 
 def _check_free(folder: Path, request: Request) -> None:
-    if request.out and folder.exists() and any(path.name not in (".lock", "resume") for path in folder.iterdir()):
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError("this is a file, not a folder", where=str(folder), hint="Choose another --out.")
+    if folder.exists() and any(path.name not in (".lock", "resume") for path in folder.iterdir()):
         what = "a checkpoint is there already" if (folder / MANIFEST).exists() else "this folder is not empty"
-        raise CheckpointError(what, where=str(folder), hint="Choose another --out, or go on with it: --resume.")
+        hint = f"Choose another {'--out' if request.out else '--name'}, or go on with it: --resume."
+        raise CheckpointError(what, where=str(folder), hint=hint)
+
+
+def _check_contradictions(request: Request) -> None:
+    """Refuses two ways of saying one thing."""
+    if request.name and request.out:
+        raise UsageError("--name and --out contradict each other", hint="Give only one of them.")
+    if request.name and (Path(request.name).name != request.name or request.name in (".", "..")):
+        raise UsageError(f"--name {request.name!r} is not a plain name", hint="Give a folder with --out instead.")
+    if request.budget and "steps" in request.settings.get("training", {}):
+        raise UsageError("training.steps is set beside --time, --steps or --epochs", hint="Give only one of them.")
 
 
 def _check_names(overrides: Overrides) -> None:

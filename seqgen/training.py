@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 from seqgen.checkpoint import LOSS_PLOT, METRICS, TIMING, CheckpointWriter, Manifest, read_lines
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
+from seqgen.errors import TrainingError
 from seqgen.evaluation import Evaluation, evaluate
 from seqgen.generation import SampleSettings, Writing, generate
 from seqgen.machine import torch_settings
@@ -43,7 +45,7 @@ class Progress:
     """What a training tells while it runs.
 
     Attributes:
-        phase: "prepared", "planned", "training", "evaluating" or "finished".
+        phase: "prepared", "planned", "training" or "evaluating".
         message: for people, where there is something to say.
         step: updates so far.
         steps: planned in all.
@@ -244,7 +246,7 @@ class _Session:
             limit = max(0.5, min(4.0, CALIBRATION_SHARE * (seconds or 0.0)))
             dtype, step_seconds = self._calibrate(recipe, limit, fixed_dtype="dtype" in settled)
             recipe = recipe.replace(dtype=dtype)
-        trainer = Trainer(recipe, self.corpus)
+        trainer = Trainer(recipe, self.corpus, self.manifest.model)
         if run.state is not None:
             trainer.restore(run.state)
             self.writer.cut(METRICS, trainer.counters.metrics_length)
@@ -257,11 +259,13 @@ class _Session:
         steps_per_epoch = len(self.corpus.splits["train"]) / batch
         steps = plan(budget, steps_per_epoch, step_seconds, deadline - now - reserve)
         if run.state is not None:
+            if trainer.counters.batches:  # a repetition will look here, since the course changes
+                self._look(trainer, 0.0, 0.0)
             trainer.change_course(prolong(trainer.recipe.training, trainer.counters.step, steps))
         else:
             looks = looks_for(steps, recipe.training.lanes, recipe.training.window, len(self.corpus.splits["valid"]))
             chosen = {name: value for name, value in looks.items() if name not in settled}
-            trainer = Trainer(recipe.replace(steps=steps, schedule=(), **chosen), self.corpus)
+            trainer = Trainer(recipe.replace(steps=steps, schedule=(), **chosen), self.corpus, self.manifest.model)
         if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)
@@ -270,21 +274,27 @@ class _Session:
 
     def _calibrate(self, recipe: Recipe, limit: float, fixed_dtype: bool = False) -> tuple[str, float]:
         """The faster arithmetic and the seconds that a step takes with it, by trying both on throw-away trainers."""
-        best = (recipe.training.dtype, math.inf)
+        best, problem = (recipe.training.dtype, math.inf), ""
         dtypes = [recipe.training.dtype] if fixed_dtype else ["float32", "bfloat16"]
         for dtype in dtypes:
             try:
-                trainer = Trainer(recipe.replace(dtype=dtype), self.corpus)
+                trainer = Trainer(recipe.replace(dtype=dtype), self.corpus, self.manifest.model)
                 trainer.step()  # the first one prepares kernels
                 start, steps = clock.monotonic(), 0
                 while steps < 1 or clock.monotonic() - start < limit / len(dtypes):
                     trainer.step()
                     steps += 1
                 step_seconds = (clock.monotonic() - start) / steps
-            except RuntimeError:  # this torch cannot run this cell in this arithmetic
+            except (RuntimeError, MemoryError) as error:  # this torch cannot run this cell in this arithmetic
+                problem = str(error).splitlines()[0] if str(error) else "out of memory"
                 continue
             if step_seconds < 0.9 * best[1]:
                 best = (dtype, step_seconds)
+        if best[1] == math.inf:
+            raise TrainingError(
+                f"a model of this size cannot be trained here: {problem}",
+                hint="Set model.hidden, training.lanes or training.window lower.",
+            )
         return best
 
     def _reserve(self, step_seconds: float, seconds: float) -> float:
@@ -305,7 +315,7 @@ class _Session:
             value = trainer.step() * self.bits_per_nat
             bits = value if bits is None else 0.95 * bits + 0.05 * value
             now = clock.monotonic()
-            speed = (counters.step - first) / (now - began)
+            speed = (counters.step - first) / max(1e-9, now - began)
             if pacer and (course := pacer.correct(trainer.recipe.training, counters.step, now)):
                 trainer.change_course(course)  # which wants a look, so that a repetition can look at the same step
             look = self._look(trainer, speed, now - began) if trainer.recipe.training.looks(counters.step) else None
@@ -319,14 +329,7 @@ class _Session:
     def _look(self, trainer: Trainer, speed: float, seconds: float) -> Look:
         look = trainer.look()
         self.latest_valid = look.valid_nats
-        record = {
-            "step": look.step,
-            "epoch": look.epoch,
-            "rate": look.rate,
-            "train_nats": look.train_nats,
-            "valid_nats": look.valid_nats,
-        }
-        trainer.counters.metrics_length = self.writer.append(METRICS, record)
+        trainer.counters.metrics_length = self.writer.append(METRICS, dataclasses.asdict(look))
         rate = speed * self.run.recipe.training.lanes * self.run.recipe.training.window
         self.writer.append(TIMING, {"step": look.step, "seconds": round(seconds, 3), "symbols_per_second": round(rate)})
         return look
@@ -366,9 +369,10 @@ class _Session:
 
     def _save(self, trainer: Trainer, status: str = "running") -> None:
         self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
-        weights = (
-            trainer.best if trainer.counters.best_step else trainer.averaged
-        )  # until the first look there is no best
+        has_best = trainer.counters.best_nats < math.inf  # not until the first look, and not without validation text
+        weights = trainer.best if has_best else trainer.averaged
+        if status != "finished":
+            self.manifest.metrics = {}  # what there was belongs to other weights
         self.writer.commit(self.manifest, weights, self.corpus.tokenizer, trainer.state())
 
     def _wind_up(self, trainer: Trainer, began: float) -> Outcome:

@@ -321,3 +321,10 @@ def test_colour_is_off_where_no_color_is_set(trained: str) -> None:
     with spawn("list", env={**os.environ, "NO_COLOR": "1", "FORCE_COLOR": ""}) as process:
         out, _ = process.communicate()
     assert b"\x1b[3" not in out
+
+
+def test_tensorboard_without_its_package_names_the_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    result = run(*TRAIN, "--tensorboard")
+    assert result.code == 2 and "seqgen[tensorboard]" in result.err
+    assert not Path("checkpoints").exists()

@@ -33,8 +33,11 @@ def display_for(as_json: bool, quiet: bool, tensorboard: bool) -> Iterator[Liste
             listeners.append(_TensorBoard())
 
         def tell(progress: Progress) -> None:
-            for listener in listeners:
-                listener(progress)
+            for listener in list(listeners):
+                try:
+                    listener(progress)
+                except BrokenPipeError:  # nobody reads any more: train on, and be silent there
+                    listeners.remove(listener)
 
         yield tell
 

@@ -88,6 +88,12 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return 130
+    except OSError as error:
+        if debug:
+            raise
+        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        click.echo(f"{error.filename or 'the output'}: {error.strerror or error}", err=True)
+        return 1
     except Exception as error:
         if debug:
             raise

@@ -105,7 +105,7 @@ def command(
     for sample in model.samples(seed, settings, count, random_seed):
         if sample.index == 0:
             say(f"random seed {sample.random_seed}", dim=True)
-        _deliver(sample, streaming=count == 1 and not output and not as_json)
+        interrupted = _deliver(sample, streaming=count == 1 and not output and not as_json)
         files = [numbered(path, sample.index, count) for path in output]
         for path in files:
             write_file(path, sample.data)
@@ -114,20 +114,25 @@ def command(
             print_json(sample.to_dict([str(path) for path in files], settings))
         elif not output and count > 1:
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
+        if interrupted:
+            raise KeyboardInterrupt
 
 
-def _deliver(sample: Sample, streaming: bool) -> None:
-    """Draws the whole sample, showing it as it grows where that is wanted."""
+def _deliver(sample: Sample, streaming: bool) -> bool:
+    """Draws the whole sample, showing it as it grows where that is wanted; whether the user interrupted it."""
+    interrupted = False
     try:
         for piece in sample:
             if streaming:
                 write(piece)
     except KeyboardInterrupt:
+        interrupted = True
+        held = sample.finish()
         if streaming:
-            write(sample.finish() + "\n")
-        raise
+            write(held)
     if streaming:
         write("\n")
+    return interrupted
 
 
 def _read_seed(seed: str | None, seed_file: str | None) -> str:

@@ -13,6 +13,9 @@ from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locke
 from seqgen.models.stepping import Stepper
 from seqgen.recipe import ModelSettings
 
+PROMPT_WINDOW = 512
+"""Symbols of a prompt that are read at once."""
+
 
 class Batch(NamedTuple):
     """A window of every lane; both (time, lanes). A target is the symbol that follows its input."""
@@ -52,6 +55,11 @@ class LanguageModel(nn.Module):
             nn.init.normal_(self.output, std=output_scale, generator=generator)
         nn.init.zeros_(self.output_bias)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.output_bias.device
+
     def recurrent_layers(self) -> list[RecurrentLayer]:
         """The recurrent layers, the lowest first."""
         return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
@@ -84,7 +92,9 @@ class LanguageModel(nn.Module):
 
     def start(self, prompt_ids: Tensor) -> tuple[Tensor, State]:
         """Reads a prompt (batch, time): logits of the next symbol (batch, symbols), and the state to go on from."""
-        logits, state = self(prompt_ids.t(), self.zero_state(len(prompt_ids)))
+        state = self.zero_state(len(prompt_ids))
+        for window in torch.split(prompt_ids.t(), PROMPT_WINDOW):  # so that a long prompt takes no memory
+            logits, state = self(window, state)
         return logits[-1], state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
