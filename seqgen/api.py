@@ -256,19 +256,26 @@ class Loaded:
         self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, indices: range
     ) -> Iterator[Sample]:
         start = time.perf_counter()
-        writings = [self._writing(settings) for _ in indices]
+        writings, interrupted = [self._writing(settings) for _ in indices], False
         if not all(writing.is_done() for writing in writings):
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
-            for symbols in generate(self.model, prompt, settings.rules, random_seed, padded):
-                for writing, symbol in zip(writings, symbols, strict=False):
-                    writing.feed(symbol)
-                if all(writing.is_done() for writing in writings):
-                    break
+            try:
+                for symbols in generate(self.model, prompt, settings.rules, random_seed, padded):
+                    for writing, symbol in zip(writings, symbols, strict=False):
+                        writing.feed(symbol)
+                    if all(writing.is_done() for writing in writings):
+                        break
+            except KeyboardInterrupt:  # what is there is handed out first
+                interrupted = True
+                for writing in writings:
+                    writing.finish()
         for index, writing in zip(indices, writings, strict=True):
             sample = Sample(index, seed, random_seed, "tile", writing, iter([seed, writing.text]))
             sample.seconds = time.perf_counter() - start
             yield sample
+        if interrupted:
+            raise KeyboardInterrupt
 
 
 def load(name: str | Path, device: str = "auto") -> Loaded:

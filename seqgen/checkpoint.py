@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import importlib.metadata
 import itertools
@@ -165,24 +166,25 @@ class Checkpoint:
             raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
 
     def training_state(self) -> TrainingState:
-        """The newest training state whose files are whole.
+        """The newest training state; where its files were removed, the one before.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is none, or the newest is damaged.
         """
         from safetensors.torch import load as load_tensors
 
-        problem: CheckpointError | None = None
         for tensors, values in reversed(self.manifest.states):
+            if not ((self.folder / tensors).is_file() and (self.folder / values).is_file()):
+                continue
             try:
                 return TrainingState(load_tensors(self._read(tensors)), json.loads(self._read(values)))
             except (CheckpointError, SafetensorError, ValueError) as error:
-                problem = (
-                    error
-                    if isinstance(error, CheckpointError)
-                    else CheckpointError(str(error), where=str(self.folder / tensors))
-                )
-        raise problem or CheckpointError("it holds no training state to go on from", where=str(self.folder))
+                raise CheckpointError(
+                    f"the newest training state is damaged: {error.what if isinstance(error, CheckpointError) else error}",
+                    where=str(self.folder / tensors),
+                    hint="The model itself can still be used. Remove this file to go on from the state before it.",
+                ) from error
+        raise CheckpointError("it holds no training state to go on from", where=str(self.folder))
 
     def _read(self, name: str) -> bytes:
         """The bytes of a file that belongs to the checkpoint, if they are the ones that were written."""
@@ -233,6 +235,7 @@ class CheckpointWriter:
         """Lets another training have the folder; one in which nothing was ever saved is removed."""
         if not (self.folder / MANIFEST).exists():
             with contextlib.suppress(OSError):
+                self.sweep(None)
                 for name in (METRICS, TIMING, LOCK):
                     (self.folder / name).unlink(missing_ok=True)
                 (self.folder / "resume").rmdir()
@@ -269,14 +272,12 @@ class CheckpointWriter:
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
 
-    def sweep(self, manifest: Manifest) -> None:
-        """Removes what an interrupted write left behind. Only files that the checkpoint itself names so are touched."""
+    def sweep(self, manifest: Manifest | None) -> None:
+        """Removes what an interrupted write left behind. Only files that are named as seqgen names them are touched."""
+        belonging = manifest.files if manifest else {}
         for folder in (self.folder, self.folder / "resume"):
             for path in folder.iterdir():
-                if (
-                    _OWN_FILES.fullmatch(path.name)
-                    and str(path.relative_to(self.folder).as_posix()) not in manifest.files
-                ):
+                if _OWN_FILES.fullmatch(path.name) and str(path.relative_to(self.folder).as_posix()) not in belonging:
                     path.unlink(missing_ok=True)
 
     def append(self, name: str, record: Mapping[str, Any]) -> int:
@@ -461,8 +462,11 @@ def _json(value: Any, indent: int | None = None) -> bytes:
 
 
 def _cannot_write(folder: Path, error: OSError) -> CheckpointError:
+    advice = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check the folder's permissions"
+    saved = (folder / MANIFEST).exists()
+    before = "What was saved before is whole, and --resume goes on from it." if saved else "Nothing was saved."
     return CheckpointError(
-        f"cannot be written: {error.strerror}",
+        f"cannot be written: {error.strerror or error}",
         where=str(folder),
-        hint="Free some space or choose another --out; what was saved before is whole, and --resume goes on from it.",
+        hint=f"{advice}, or choose another --out. {before}",
     )

@@ -8,6 +8,7 @@ from seqgen.errors import DataError
 from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Ids
 
+FEW_SYMBOLS = 100
 OPENING_SEARCH = 1000
 """Symbols in which a lane looks for a line end to begin at; an eighth of a short lane."""
 
@@ -40,7 +41,9 @@ class Lanes:
         if self.windows_per_epoch < 1:
             raise DataError(
                 f"the training text has {len(split)} symbols, too few for {lanes} lanes with windows of {window}",
-                hint="Bring more text, or set training.lanes or training.window lower: "
+                hint="Bring more text: a few hundred characters at least."
+                if len(split) < FEW_SYMBOLS
+                else "Bring more text, or set training.lanes or training.window lower: "
                 f"with {lanes} lanes a window can be {max(0, self.lane_length - self.search - 1)} at most.",
             )
         self._epoch = -1

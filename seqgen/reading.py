@@ -272,7 +272,9 @@ def _walk(
         kept = []
         for name in sorted(folders):
             path = Path(root, name)
-            if name in exclude:
+            if _is_checkpoint(path):
+                left_out.add(str(path), "seqgen checkpoint")
+            elif name in exclude:
                 left_out.add(str(path), "excluded by the card")
             elif all(reasons := [modality.skip_folder(path) for modality in MODALITIES.values()]):
                 left_out.add(str(path), reasons[-1] or "")  # of no kind; what one kind leaves out waits for the guess
@@ -285,9 +287,18 @@ def _walk(
             path = Path(root, name)
             if reason := _unusable(path):
                 left_out.add(str(path), reason)
+            elif _is_link(path) and not path.resolve().is_relative_to(folder.resolve()):
+                left_out.add(str(path), "link out of the folder")
             elif not suffixes or path.suffix in suffixes:
                 found.append(Source(str(path), path, root=folder.absolute()))
     return found
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        return (path / "checkpoint.json").is_file()
+    except OSError:
+        return False  # the walk finds out, and says why
 
 
 def _is_link(path: Path) -> bool:

@@ -153,6 +153,10 @@ def open_run(request: Request) -> Run:
         raise
 
 
+FEW_STEPS = 8
+"""After fewer steps than this a curve says nothing."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a run's figures say: "interrupted", "overfitted", "improving" or "done", and a sentence for people."""
@@ -161,14 +165,20 @@ class Verdict:
     sentence: str
 
 
-def judge(looks: list[dict[str, Any]], interrupted: bool, stopped_early: bool) -> Verdict:
-    """The verdict on a run from its looks at the validation text."""
+def judge(looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_early: bool) -> Verdict:
+    """The verdict on a run of so many steps from its looks at the validation text."""
+    if interrupted and steps == 0:
+        return Verdict("interrupted", "Interrupted before the first step, and saved: nothing is learned yet.")
     if interrupted:
         return Verdict("interrupted", "Interrupted, and saved: the model can be used as it is, or trained on.")
     seen = [(look["step"], look["valid_nats"], look["train_nats"]) for look in looks if look["valid_nats"] is not None]
     if not seen:
         return Verdict(
             "done", "Done. There was no validation text, so nothing says how good it is on text it has not seen."
+        )
+    if steps < FEW_STEPS:
+        return Verdict(
+            "improving", f"Only {steps} steps: too little time to learn from. More time will make it better."
         )
     best_step, best, _ = min(seen, key=lambda look: look[1])
     last_step, last, _ = seen[-1]

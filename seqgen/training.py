@@ -32,6 +32,8 @@ from seqgen.trainer import Look, Trainer
 
 SAVE_EVERY = 30.0
 """Seconds of work that a crash may cost at most."""
+FIRST_SAVE = 2.0
+"""Seconds before the first save; then they come further and further apart, up to `SAVE_EVERY`."""
 REPORT_EVERY = 0.25
 SAMPLE_LENGTH = 70
 CALIBRATION_SHARE = 0.02
@@ -322,7 +324,7 @@ class _Session:
             if look or now - reported > REPORT_EVERY:
                 self._report(trainer, bits, now - began, speed, look)
                 reported = now
-            if now - saved > SAVE_EVERY:
+            if now - saved > min(SAVE_EVERY, FIRST_SAVE + (now - began) / 4):
                 self._save(trainer)
                 saved = clock.monotonic()
 
@@ -381,6 +383,8 @@ class _Session:
         seconds = clock.monotonic() - began
         interrupted = self.interruption.wanted and not trainer.finished
         first = self.run.state.values["step"] if self.run.state else 0
+        if interrupted:
+            self.say(Progress("evaluating", message="Interrupted: saving. Ctrl-C again stops without it."))
         valid = None
         if not interrupted and len(self.corpus.splits["valid"]) > 1:
             self.say(Progress("evaluating", step=counters.step, steps=settings.steps, seconds=seconds))
@@ -394,7 +398,7 @@ class _Session:
         looks = read_lines(self.writer.folder / METRICS)
         self._draw(looks)
         speed = (counters.step - first) / max(1e-9, seconds) * settings.lanes * settings.window
-        verdict = judge(looks, interrupted, counters.step < settings.steps)
+        verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps)
         return Outcome(
             self.writer.folder, not interrupted, counters.step, seconds, speed, valid, verdict, trainer.recipe
         )

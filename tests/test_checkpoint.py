@@ -184,11 +184,14 @@ def test_what_an_interrupted_write_left_behind_is_swept(copy: Path) -> None:
     seqgen.load(copy)
 
 
-def test_the_newest_two_states_are_kept_and_a_damaged_one_falls_back(copy: Path) -> None:
+def test_a_damaged_state_is_refused_and_a_removed_one_falls_back(copy: Path) -> None:
     manifest = Checkpoint(copy).manifest
     assert len(manifest.states) == 2
     newest = copy / manifest.states[-1][0]
     newest.write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match="damaged"):
+        Checkpoint(copy).training_state()
+    newest.unlink()
     older = Checkpoint(copy).training_state()
     assert older.values["step"] < manifest.step
 

@@ -178,7 +178,7 @@ def test_nothing_is_no_corpus() -> None:
 @pytest.mark.parametrize("settings", [{"kind": "poetry"}, {"encoding": "nonsense"}, {"tokenizer": {"kind": "words"}}])
 def test_an_unknown_kind_encoding_or_tokenizer_is_refused_before_anything_is_read(settings: dict[str, Any]) -> None:
     Path("a.bin").write_bytes(b"\0")
-    with pytest.raises(DataError, match="there is no"):
+    with pytest.raises(UsageError, match="there is no"):
         prepared("a.bin", **settings)
 
 

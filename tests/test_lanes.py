@@ -154,10 +154,13 @@ def test_ids_of_every_width_are_read_alike(dtype: type[np.unsignedinteger]) -> N
 
 
 def test_the_shortest_text_that_fits_is_taken_and_a_shorter_one_refused_with_what_would_fit() -> None:
-    assert Lanes(split_of([23]), lanes=4, window=5, random_seed=0).windows_per_epoch == 1
+    assert Lanes(split_of([119]), lanes=4, window=26, random_seed=0).windows_per_epoch == 1
+    with pytest.raises(DataError, match="has 119 symbols") as caught:
+        Lanes(split_of([118]), lanes=4, window=26, random_seed=0)
+    assert "a window can be 25 at most" in str(caught.value.hint)
     with pytest.raises(DataError, match="has 23 symbols") as caught:
         Lanes(split_of([22]), lanes=4, window=5, random_seed=0)
-    assert "a window can be 4 at most" in str(caught.value.hint)
+    assert "a few hundred characters" in str(caught.value.hint)
 
 
 def test_a_text_of_nothing_is_refused() -> None:

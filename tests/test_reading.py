@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.errors import DataError
+from seqgen.errors import DataError, UsageError
 from seqgen.modalities import MODALITIES
 from seqgen.modalities.text import TEXT
 from seqgen.reading import (
@@ -147,7 +147,7 @@ def test_common_encodings_are_known(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["nonsense", "", "rot13", "hex", "utf\0", "zip"])
 def test_an_encoding_that_is_none_is_refused_with_common_ones(encoding: str) -> None:
-    with pytest.raises(DataError, match="there is no text encoding") as caught:
+    with pytest.raises(UsageError, match="there is no text encoding") as caught:
         check_encoding(encoding)
     assert "cp1252" in str(caught.value.hint)
 
@@ -245,20 +245,35 @@ def test_a_folder_that_was_named_is_read_whatever_its_name() -> None:
     assert read("build", ".git", "build/a.py", kind="code")[0] == ["x = 1\n", "y = 1\n"]
 
 
-def test_links_make_no_loop_and_a_linked_file_is_read() -> None:
+def test_links_make_no_loop_and_only_a_linked_file_of_the_same_folder_is_read() -> None:
     write(Path("c/sub/a.txt"), "a")
-    write(Path("elsewhere.txt"), "linked")
+    write(Path("c/sub/inside.txt"), "linked")
+    write(Path("elsewhere.txt"), "private")
     for link, target in (
         ("c/sub/loop", ".."),
         ("c/self", "self"),
         ("c/gone", "nowhere"),
-        ("c/b.txt", "../elsewhere.txt"),
+        ("c/b.txt", "sub/inside.txt"),
+        ("c/outside.txt", "../elsewhere.txt"),
     ):
         Path(link).symlink_to(target)
     with not_hanging():
         texts, left_out = read("c")
-    assert sorted(texts) == ["a", "linked"]
-    assert left_out == {"link to a folder": ["loop"], "not a regular file": ["gone", "self"]}
+    assert sorted(texts) == ["a", "linked", "linked"]
+    left = {
+        "link to a folder": ["loop"],
+        "not a regular file": ["gone", "self"],
+        "link out of the folder": ["outside.txt"],
+    }
+    assert left_out == left
+
+
+def test_the_checkpoints_of_seqgen_are_not_a_corpus() -> None:
+    write(Path("c/a.txt"), "a")
+    write(Path("c/checkpoints/a/checkpoint.json"), "{}")
+    texts, left_out = read("c")
+    assert texts == ["a"]
+    assert left_out == {"seqgen checkpoint": ["a"]}
 
 
 @needs_pipes

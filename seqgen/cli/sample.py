@@ -82,7 +82,8 @@ def command(
     count = options["count"]
     for path in output:
         for index in range(count):
-            check_output(numbered(path, index, count), options["force"])
+            if str(path) != "-":
+                check_output(numbered(path, index, count), options["force"])
 
     from seqgen.api import load
     from seqgen.decoding.rules import RuleSettings
@@ -106,10 +107,14 @@ def command(
         if sample.index == 0:
             say(f"random seed {sample.random_seed}", dim=True)
         interrupted = _deliver(sample, streaming=count == 1 and not output and not as_json)
-        files = [numbered(path, sample.index, count) for path in output]
+        files = [path if str(path) == "-" else numbered(path, sample.index, count) for path in output]
         for path in files:
-            write_file(path, sample.data)
-            say(str(path))
+            if str(path) == "-":
+                sys.stdout.buffer.write(sample.data)
+                sys.stdout.buffer.flush()
+            else:
+                write_file(path, sample.data)
+                say(str(path))
         if as_json:
             print_json(sample.to_dict([str(path) for path in files], settings))
         elif not output and count > 1:

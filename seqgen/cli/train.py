@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,8 @@ def _report(outcome: Outcome, as_json: bool) -> None:
         figures = f"{bits:.3f} bits per character on validation text ({nats:.4f} nats per symbol)"
         others = ", ".join(f"{name} {value:.3f}" for name, value in outcome.valid.baselines.items())
         say(f"{figures}; by counting alone: {others}" if others else figures)
+        if bits > min(outcome.valid.baselines.values(), default=math.inf):
+            say("Counting alone is still better than this model: it needs more time.")
     say(outcome.verdict.sentence)
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"
     if outcome.verdict.name in ("interrupted", "improving"):
