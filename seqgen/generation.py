@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,11 +20,12 @@ from seqgen.decoding.rules import Rule, RuleSettings, build_rules
 from seqgen.errors import UsageError
 from seqgen.modalities import Modality
 from seqgen.models import LanguageModel
-from seqgen.tokenizers import DOCUMENT, Tokenizer, text_of
+from seqgen.tokenizers import DOCUMENT, Tokenizer, bytes_of, text_of
 
 TILE = 64
 """Samples that run side by side."""
 PREPARED_DRAWS = 256
+KEPT_BORDERS = 4096
 HARD_LIMIT = 5
 """A sample without a length is cut at the first line end after this many times the length after which it may end."""
 LAST_LINE = 200
@@ -145,6 +147,8 @@ class Writing:
         self.stopped_by: str | None = "length" if settings.length == 0 else None
         self._decoder = tokenizer.decoder()
         self._shown = 0
+        self._borders = deque([(0, 0)], maxlen=KEPT_BORDERS)
+        """The latest places, in characters and in bytes, where a drawn symbol was complete."""
 
     def feed(self, symbol: int) -> str:
         """Takes the next id; returns what can be shown now. Sets `stopped_by` when the sample is complete."""
@@ -173,6 +177,7 @@ class Writing:
         self.data += data
         before = len(self.text)
         self.text += text_of(data)
+        self._borders.append((len(self.text), len(self.data)))
         ends = [(place, "stop") for stop in self.settings.stop if (place := self._find(stop, before)) >= 0]
         length = self.settings.length
         if length is not None and len(self.text) >= length:
@@ -201,9 +206,11 @@ class Writing:
         return [(limit + LAST_LINE, "length")] if len(self.text) >= limit + LAST_LINE else []
 
     def _cut(self, length: int, reason: str) -> None:
-        if length < len(self.text):
-            self.text = self.text[:length]
-            self.data = self.text.encode("utf-8", "surrogatepass")
+        characters, size = max((border for border in self._borders if border[0] <= length), default=(0, 0))
+        self.data = self.data[:size] + bytes_of(
+            self.text[characters:length]
+        )  # as it was drawn, up to a whole character
+        self.text = self.text[:length]
         self.stopped_by = reason
 
     def _show(self) -> str:

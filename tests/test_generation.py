@@ -18,6 +18,7 @@ from seqgen.errors import DataError, UsageError
 from seqgen.generation import TILE, SampleSettings, Writing, choose, generate, mix
 from seqgen.modalities import MODALITIES
 from seqgen.tokenizers import DOCUMENT
+from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
 from tests.texts import verse
 
@@ -186,6 +187,14 @@ def test_what_is_shown_is_the_text_up_to_the_first_end(text: str, stops: list[st
         assert full == shown == wanted
     else:
         assert full == text and full.startswith(shown)
+
+
+def test_bytes_that_are_no_text_stay_as_they_are_before_a_stop() -> None:
+    tokenizer = ByteTokenizer()
+    writing = Writing(tokenizer, SampleSettings(stop=("end",)), MODALITIES["text"])
+    for byte in b"a\xff\xe2\x82b, end of it":
+        writing.feed(byte + 1)
+    assert (writing.data, writing.text, writing.stopped_by) == (b"a\xff\xe2\x82b, ", "a\ufffd\ufffdb, ", "stop")
 
 
 def test_a_document_symbol_ends_a_sample() -> None:
