@@ -216,3 +216,20 @@ def test_names_are_found_in_checkpoints_and_unknown_ones_list_what_is_there(trai
 def test_a_checkpoint_can_be_moved_and_still_be_used(copy: Path, tmp_path: Path) -> None:
     moved = copy.rename(tmp_path / "elsewhere")
     assert len("".join(seqgen.load(moved).sample("a", length=3))) == 4
+
+
+def test_only_a_rename_makes_a_new_file_visible(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power fails just before the rename: nothing that has a final name was touched."""
+    loaded = seqgen.load(copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+
+    def power_fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "replace", power_fails)
+    writer = CheckpointWriter(copy)
+    weights = {name: tensor + 1 for name, tensor in loaded.model.state_dict().items()}
+    with pytest.raises(CheckpointError, match="Input/output"):
+        writer.commit(Checkpoint(copy).manifest, weights, loaded.tokenizer)
+    writer.close()
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
