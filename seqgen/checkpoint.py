@@ -42,7 +42,9 @@ MANIFEST = "checkpoint.json"
 METRICS, TIMING, LOSS_PLOT, LOCK = "metrics.jsonl", "timing.jsonl", "loss.png", ".lock"
 LARGEST_JSON = 64 << 20
 KEPT_STATES = 2
-_OWN_FILES = re.compile(r"(model-\w+\.safetensors|tokenizer-\w+\.json|state-\d+-\w+\.(safetensors|json)|.*\.tmp)")
+_OWN_FILES = re.compile(
+    r"(model-\w+\.safetensors|tokenizer-\w+\.(json|model)|state-\d+-\w+\.(safetensors|json)|.*\.tmp)"
+)
 
 
 def versions() -> dict[str, str]:
@@ -117,8 +119,8 @@ class Checkpoint:
             )
         path = self.folder / self.manifest.tokenizer
         try:
-            return TOKENIZERS[kind].from_json(json.loads(self._read(self.manifest.tokenizer)))
-        except (ValueError, RecursionError, AttributeError) as error:
+            return TOKENIZERS[kind].from_bytes(self._read(self.manifest.tokenizer))
+        except ValueError as error:
             raise CheckpointError(f"not a tokenizer of kind {kind}: {error}", where=str(path)) from error
 
     def load_model(self, size: int, device: str = "cpu") -> LanguageModel:
@@ -261,7 +263,7 @@ class CheckpointWriter:
             weights_data = _tensor_bytes(weights)
             manifest.files = {name: manifest.files[name] for names in manifest.states for name in names}
             manifest.weights = self._store("model-{}.safetensors", weights_data, manifest)
-            manifest.tokenizer = self._store("tokenizer-{}.json", _json(tokenizer.to_json()), manifest)
+            manifest.tokenizer = self._store(f"tokenizer-{{}}.{tokenizer.suffix}", tokenizer.to_bytes(), manifest)
             if state is not None:
                 self._add_state(manifest, state)
             _write_synced(

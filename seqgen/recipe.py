@@ -38,6 +38,8 @@ class CorpusSettings:
     """What the files mean: a name from `MODALITIES` (`text` or `code`). Guessed from the content where not set."""
     documents: str = "file"
     """What one document is: `file`, `line`, `blank-line`, or a separator to cut at. Guessed where not set."""
+    column: str = ""
+    """Of tables (CSV, TSV, JSONL): the column whose values are the documents, by its name or number. Empty: no table."""
     split: str = "90/5/5"
     """Percentages of training, validation and test text. By document where there are many, else by position."""
     encoding: str = "utf-8"
@@ -73,14 +75,19 @@ class TokenizerSettings:
     """How symbols become ids."""
 
     kind: str = "characters"
-    """A name from `TOKENIZERS`: `characters` (Unicode code points) or `bytes` (of the text's UTF-8)."""
+    """A name from `TOKENIZERS`: `characters` (Unicode code points), `bytes` (of the text's UTF-8), `bpe` or `unigram`
+    (pieces of words, learned from the text), or `symbols` (whatever stands between whitespace)."""
     min_count: int = 2
-    """`characters`: one seen less often than this in the training text is spelled in bytes, so that the model learns to."""
+    """`characters`, `symbols`: what is seen less often than this in the training text is spelled in bytes, so that the
+    model learns to. `bpe`, `unigram`: the same for characters, in the sample that pieces are learned from."""
     max_size: int = 8192
-    """`characters`: at most this many of the most frequent characters get an id of their own; the rest are spelled in bytes."""
+    """`characters`, `symbols`: at most this many, the most frequent, get an id of their own; the rest are spelled in bytes."""
+    vocabulary: int = 2048
+    """`bpe`, `unigram`: how many pieces, the 256 bytes among them; lowered where the text has too few."""
 
     def __post_init__(self) -> None:
         _at_least(1, tokenizer__min_count=self.min_count, tokenizer__max_size=self.max_size)
+        _at_least(300, tokenizer__vocabulary=self.vocabulary)
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,8 @@ class TrainingSettings:
     """`cpu`, `cuda` or `mps`."""
     threads: int = 1
     """Processor threads. Part of the recipe, since sums are taken in an order that depends on them."""
+    init_from: str = ""
+    """The file of weights that the training begins with (`--init-from`). Empty: fresh weights."""
     random_seed: int = 0
     """Seed of the weights, the dropout masks and the order of the documents."""
 

@@ -172,13 +172,14 @@ def test_a_failed_write_leaves_the_old_checkpoint_whole(copy: Path, monkeypatch:
 
 
 def test_what_an_interrupted_write_left_behind_is_swept(copy: Path) -> None:
-    for name in ("model-0123.safetensors", "model-x.safetensors.tmp", "resume/state-7-abc.json"):
+    for name in ("model-0123.safetensors", "model-x.safetensors.tmp", "tokenizer-01.model", "resume/state-7-abc.json"):
         (copy / name).write_bytes(b"left over")
     (copy / "my-notes.txt").write_text("not seqgen's")
     writer = CheckpointWriter(copy)
     writer.sweep(Checkpoint(copy).manifest)
     writer.close()
     assert sorted(path.name for path in copy.glob("model-*")) == [Checkpoint(copy).manifest.weights]
+    assert [path.name for path in copy.glob("tokenizer-*")] == [Checkpoint(copy).manifest.tokenizer]
     assert not (copy / "resume/state-7-abc.json").exists()
     assert (copy / "my-notes.txt").exists()
     seqgen.load(copy)

@@ -54,11 +54,20 @@ RECIPES = st.fixed_dictionaries(
                 "sources": st.lists(LINE, max_size=3),
                 "kind": LINE,
                 "documents": LINE,
+                "column": LINE,
                 "split": st.sampled_from(["90/5/5", "100/0/0", "80/20/0", "33.3/33.3/33.4"]),
                 "encoding": LINE,
             },
         ),
-        "tokenizer": st.fixed_dictionaries({}, optional={"min_count": st.integers(1, 99), "max_size": st.integers(1, 99)}),
+        "tokenizer": st.fixed_dictionaries(
+            {},
+            optional={
+                "kind": LINE,
+                "min_count": st.integers(1, 99),
+                "max_size": st.integers(1, 99),
+                "vocabulary": st.integers(300, 999),
+            },
+        ),
         "model": st.fixed_dictionaries(
             {}, optional={"layers": st.integers(1, 9), "cell": LINE, "hidden_dropout": SHARE, "weight_dropout": SHARE}
         ),
@@ -69,6 +78,7 @@ RECIPES = st.fixed_dictionaries(
                 "learning_rate": st.floats(0, 1, exclude_min=True),
                 "clip": st.floats(0, 1e300, exclude_min=True),
                 "beta2": SHARE,
+                "init_from": LINE,
                 "random_seed": st.integers(0, 2**63 - 1),
             },
         ),
@@ -270,6 +280,7 @@ def test_a_split_that_cannot_be_meant_is_refused(split: str) -> None:
         ("corpus", {"documents": ""}),
         ("tokenizer", {"min_count": 0}),
         ("tokenizer", {"max_size": 0}),
+        ("tokenizer", {"vocabulary": 299}),
         ("model", {"tied": True, "hidden": 32, "embedding": 16}),
         ("model", {"layers": 0}),
         ("model", {"hidden_dropout": 1.0}),

@@ -1,4 +1,4 @@
-"""What every tokenizer in the table promises, and what is special about each."""
+"""What every tokenizer in the table promises, and what is special about characters and bytes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Tokenizer, bytes_of, text_of
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Tokenizer, bytes_of, id_type, text_of
+from seqgen.tokenizers.base import in_blocks
+from tests.texts import verse
 
-EDGES = list("ab\0\x7f\x80\u07ff\u0800\u0fff\ud800\udbff\udc00\udfff\ufffd\uffff\U00010000\U0010ffffé€😀")
+EDGES = list(
+    "ab \n\t\r\u2581\u2585\0\x7f\x80\u07ff\u0800\u0fff\ud800\udbff\udc00\udfff\ufffd\uffff\U00010000\U0010ffffé€😀"
+)
 ANY_TEXT = st.lists(st.characters() | st.sampled_from(EDGES), max_size=24).map("".join)
 """Python's strings may hold lone surrogates, and a high one beside a low one is still two characters."""
 every_tokenizer = pytest.mark.parametrize("kind", TOKENIZERS)
@@ -48,7 +52,7 @@ def test_every_string_comes_back(kind: str, learned: str, text: str, min_count: 
 def test_ids_of_a_text_are_in_range_and_never_the_document_symbol(kind: str, learned: str, text: str) -> None:
     tokenizer = build(kind, learned)
     ids = tokenizer.encode(text)
-    assert ids.dtype == np.int64
+    assert ids.dtype == id_type(tokenizer.size)
     assert ids.ndim == 1
     assert all(DOCUMENT < symbol < tokenizer.size for symbol in ids)
 
@@ -98,31 +102,135 @@ def test_a_document_symbol_gives_up_an_unfinished_character(kind: str) -> None:
 
 @every_tokenizer
 @given(learned=ANY_TEXT, text=ANY_TEXT)
-def test_a_tokenizer_survives_a_file_of_utf_8_json(kind: str, learned: str, text: str) -> None:
+def test_a_tokenizer_survives_its_file(kind: str, learned: str, text: str) -> None:
     tokenizer = build(kind, learned)
-    stored = json.dumps(tokenizer.to_json(), ensure_ascii=False).encode("utf-8")
-    again = TOKENIZERS[kind].from_json(json.loads(stored))
+    stored = tokenizer.to_bytes()
+    again = TOKENIZERS[kind].from_bytes(stored)
+    assert again.to_bytes() == stored
     assert again.size == tokenizer.size
     assert again.encode(text).tolist() == tokenizer.encode(text).tolist()
+    if tokenizer.suffix == "json":
+        json.loads(stored.decode("utf-8"))
 
 
 @every_tokenizer
 @given(learned=ANY_TEXT, text=ANY_TEXT)
-def test_unknown_names_each_character_that_takes_more_than_its_own_id_once(kind: str, learned: str, text: str) -> None:
+def test_unknown_names_each_part_that_takes_more_than_its_own_id_once(kind: str, learned: str, text: str) -> None:
     tokenizer = build(kind, learned)
     unknown = tokenizer.unknown(text)
     assert len(set(unknown)) == len(unknown)
-    assert [text.index(character) for character in unknown] == sorted(text.index(character) for character in unknown)
+    if kind not in ("symbols", "bytes"):
+        assert [text.index(character) for character in unknown] == sorted(
+            text.index(character) for character in unknown
+        )
+        assert {character for character in text if len(tokenizer.encode(character)) > 1} <= {*unknown}
     if kind == "characters":
-        assert set(unknown) == {character for character in text if len(tokenizer.encode(character)) > 1}
         assert set(unknown) == set(text) - set(learned)
 
 
 @every_tokenizer
 def test_building_in_pieces_is_building_at_once(kind: str) -> None:
-    text = "abcab" * 25_000  # long enough for the other way of counting
-    pieces = [text[place : place + 999] for place in range(0, len(text), 999)]
-    assert build(kind, text).to_json() == build(kind, *pieces).to_json()
+    text = verse(20_000)
+    lines = text.splitlines(keepends=True)
+    pieces = ["".join(lines[place : place + 7]) for place in range(0, len(lines), 7)]
+    assert build(kind, text).to_bytes() == build(kind, *pieces).to_bytes()
+
+
+@every_tokenizer
+def test_nothing_is_learned_across_the_end_of_a_text(kind: str) -> None:
+    keys = build(kind, *["in"] * 500, *["on"] * 500).keys()
+    assert not [key for key in keys if key.endswith(("nin", "non", "ni", "no"))]
+
+
+@every_tokenizer
+def test_a_tokenizer_of_no_text_spells_everything(kind: str) -> None:
+    tokenizer = build(kind)
+    assert tokenizer.decode(tokenizer.encode(verse(500))) == verse(500)
+
+
+@every_tokenizer
+def test_every_id_has_a_key_of_its_own(kind: str) -> None:
+    tokenizer = build(kind, verse(5000))
+    assert len(tokenizer.keys()) == len(set(tokenizer.keys())) == tokenizer.size
+    other = build(kind, verse(5000)[::2])
+    shared = {*tokenizer.keys()} & {*other.keys()} - {"document"}
+    assert len(shared) >= 16
+    mine, others = ({key: place for place, key in enumerate(each.keys())} for each in (tokenizer, other))
+    assert all(tokenizer.decode([mine[key]]) == other.decode([others[key]]) for key in shared)
+
+
+@every_tokenizer
+@given(learned=ANY_TEXT, other=ANY_TEXT, text=ANY_TEXT, max_size=st.integers(1, 30))
+def test_an_extended_tokenizer_keeps_its_ids(kind: str, learned: str, other: str, text: str, max_size: int) -> None:
+    tokenizer = build(kind, learned, max_size=max_size)
+    before = tokenizer.keys()
+    settings = TokenizerSettings(kind=kind, min_count=1, max_size=max_size)
+    extended = tokenizer.extended([other, text], settings)
+    assert tokenizer.keys() == before == extended.keys()[: len(before)]
+    assert extended.size <= max(tokenizer.size, 17 + max_size)
+    assert extended.decode(extended.encode(text)) == text
+    assert extended.extended([other, text], settings).keys() == extended.keys()
+    again = TOKENIZERS[kind].from_bytes(extended.to_bytes())
+    assert again.keys() == extended.keys()
+
+
+@every_tokenizer
+def test_the_seen_and_new_is_what_an_extension_adds(kind: str) -> None:
+    tokenizer = build(kind, "a a b b ")
+    added = tokenizer.extended(["b c c x ", "c y y a "], TokenizerSettings(kind=kind)).keys()[tokenizer.size :]
+    assert added == {"characters": ["character c", "character y"], "symbols": ["symbol c", "symbol y"]}.get(kind, [])
+
+
+@every_tokenizer
+@given(prompt=ANY_TEXT, text=ANY_TEXT, place=st.integers(0, 60))
+def test_a_decoder_that_was_fed_a_prompt_goes_on_as_if_it_had_written_it(
+    kind: str, prompt: str, text: str, place: int
+) -> None:
+    tokenizer = build(kind, prompt + text)
+    ids = tokenizer.encode(f"{prompt} {text}").tolist()
+    whole = stream(tokenizer, ids)
+    primed = tokenizer.decoder()
+    for symbol in ids[:place]:
+        primed.feed(symbol)
+    assert [*map(primed.feed, ids[place:]), primed.finish()] == whole[place:] or place > len(ids)
+
+
+@every_tokenizer
+@pytest.mark.parametrize(
+    "text", ["a" * 60_000, "\u0301" * 60_000, "\u2581a" * 30_000, "\ud800" * 50_000, " " * 60_000, "\n" * 60_000,
+             "\0" * 50_000, "".join(map(chr, range(0x20000, 0x20000 + 40_000)))],
+    ids=["a", "combining", "marks", "surrogates", "spaces", "lines", "nul", "ideographs"],
+)  # fmt: skip
+def test_a_long_line_of_anything_comes_back(kind: str, text: str) -> None:
+    tokenizer = build(kind, "a few words\n" * 40)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@given(texts=st.lists(ANY_TEXT), size=st.integers(1, 9))
+def test_blocks_are_the_same_text_in_equal_lengths(texts: list[str], size: int) -> None:
+    blocks = [*in_blocks(texts, size)]
+    assert "".join(blocks) == "".join(texts)
+    assert all(len(block) == size for block in blocks[:-1])
+    assert all(blocks)
+
+
+@pytest.mark.parametrize(
+    ("size", "name"), [(2, "uint8"), (256, "uint8"), (257, "uint16"), (65536, "uint16"), (65537, "uint32")]
+)
+def test_ids_are_of_the_smallest_type_that_holds_them(size: int, name: str) -> None:
+    assert id_type(size) == np.dtype(name)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, tokenizer in TOKENIZERS.items() if tokenizer.suffix == "json"])
+@pytest.mark.parametrize("data", [b"", b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b"null"])
+def test_what_is_no_json_object_is_no_tokenizer(kind: str, data: bytes) -> None:
+    with pytest.raises(ValueError):
+        TOKENIZERS[kind].from_bytes(data)
+
+
+def test_characters_of_any_order_are_a_vocabulary() -> None:
+    tokenizer = TOKENIZERS["characters"].from_bytes(json.dumps({"code_points": [0x62, 0x61]}).encode())
+    assert tokenizer.encode("ab").tolist() == [18, 17]
 
 
 def test_bytes_are_257_symbols_with_the_document_symbol() -> None:
@@ -141,12 +249,12 @@ def test_a_rare_character_is_spelled_in_two_half_bytes_a_byte() -> None:
 
 def test_the_most_frequent_characters_get_an_id_in_order_of_their_code_points() -> None:
     tokenizer = build("characters", "zzz", "yy", "yy", "x", "www", max_size=3)
-    assert tokenizer.to_json() == {"code_points": [ord("w"), ord("y"), ord("z")]}
+    assert tokenizer.keys()[17:] == ["character w", "character y", "character z"]
 
 
 def test_of_equally_frequent_characters_the_first_code_points_get_an_id() -> None:
     letters = "".join(map(chr, range(0x4E00, 0x4E00 + 500)))
-    assert build("characters", letters[::-1], max_size=3).to_json() == {"code_points": [0x4E00, 0x4E01, 0x4E02]}
+    assert build("characters", letters[::-1], max_size=3).unknown(letters) == list(letters[3:])
 
 
 def test_half_a_byte_without_its_other_half_becomes_nothing() -> None:
@@ -160,7 +268,7 @@ def test_half_a_byte_without_its_other_half_becomes_nothing() -> None:
 )  # fmt: skip
 def test_a_damaged_list_of_characters_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"code_points|twice"):
-        TOKENIZERS["characters"].from_json(data)
+        TOKENIZERS["characters"].from_bytes(json.dumps(data).encode())
 
 
 def test_lone_surrogates_stay_beside_bytes_that_are_replaced() -> None:

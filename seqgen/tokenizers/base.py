@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -11,13 +12,19 @@ import numpy.typing as npt
 
 from seqgen.recipe import TokenizerSettings
 
-Ids = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.integer[Any]]
+"""Ids of any type of integer. `encode` gives the smallest unsigned one: widen it before arithmetic, or it may overflow."""
 DOCUMENT = 0
 """The id of the document symbol in every tokenizer: it opens each document and is the prompt of an empty seed."""
+DOCUMENT_KEY = "document"
+"""Its name among a tokenizer's `keys`."""
 
 
 class Decoder(Protocol):
-    """Turns ids into UTF-8 bytes one by one, holding back what is not yet a whole character."""
+    """Turns ids into UTF-8 bytes one by one, holding back what is not yet a whole character.
+
+    Fed with a prompt's ids, their bytes thrown away, it is in the right state for what comes after the prompt.
+    """
 
     def feed(self, symbol: int) -> bytes:
         """The bytes that are complete with this id; empty while a character is still unfinished."""
@@ -32,10 +39,20 @@ class Tokenizer(Protocol):
     """Symbols <-> ids. Id 0 is the document symbol; texts never contain it."""
 
     name: str
+    suffix: str
+    """How the name of its file ends: `json` or `model`."""
+    note: str
+    """What `build` could not do as asked, in words; empty where there is nothing to say."""
+    by_line: bool
+    """Whether a document is usually a line of its symbols: a game, a gene, a song."""
 
     @classmethod
     def build(cls, texts: Iterable[str], settings: TokenizerSettings) -> Self:
-        """A tokenizer for these training texts."""
+        """A tokenizer for these training texts: documents, or parts of long ones. No symbol reaches from one to the next."""
+        ...
+
+    def extended(self, texts: Iterable[str], settings: TokenizerSettings) -> Self:
+        """The same, with what is new in other texts after its own ids, which stay what they are."""
         ...
 
     @property
@@ -44,7 +61,7 @@ class Tokenizer(Protocol):
         ...
 
     def encode(self, text: str) -> Ids:
-        """The ids of a text, shape (symbols,). Never fails: what is unknown is spelled in bytes."""
+        """The ids of a text, shape (symbols,), of the type `id_type`. Never fails: what is unknown is spelled in bytes."""
         ...
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
@@ -56,21 +73,67 @@ class Tokenizer(Protocol):
         ...
 
     def unknown(self, text: str) -> list[str]:
-        """The distinct characters of a text that have no id of their own, in order of appearance."""
+        """The distinct parts of a text that have no id of their own, in order of appearance."""
         ...
 
-    def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs, as plain data."""
+    def keys(self) -> list[str]:
+        """What each id means: distinct, and equal for equal meaning in two tokenizers of the same name."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """The file that `from_bytes` reads."""
         ...
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_bytes(cls, data: bytes) -> Self:
         """The tokenizer again.
 
         Raises:
             ValueError: the data does not describe one.
         """
         ...
+
+
+def id_type(size: int) -> np.dtype[Any]:
+    """The smallest unsigned type that holds every id of a tokenizer of this size."""
+    return np.min_scalar_type(size - 1)
+
+
+def as_array(ids: Sequence[int] | Ids) -> Ids:
+    """Ids as an array, shape (symbols,); one that is one already as it is."""
+    return ids if isinstance(ids, np.ndarray) else np.array(ids, dtype=np.int64)
+
+
+def in_blocks(texts: Iterable[str], size: int) -> Iterator[str]:
+    """The same text, in blocks of `size` characters and a shorter last one."""
+    waiting: list[str] = []
+    length = 0
+    for text in texts:
+        waiting.append(text)
+        length += len(text)
+        if length >= size:
+            joined = "".join(waiting)
+            whole = length - length % size
+            for start in range(0, whole, size):
+                yield joined[start : start + size]
+            waiting, length = [joined[whole:]], length - whole
+    if length:
+        yield "".join(waiting)
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in a tokenizer's file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        value = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
 
 
 def text_of(data: bytes) -> str:
@@ -91,8 +154,3 @@ codecs.register_error("seqgen.surrogates", _surrogate_or_replacement)
 def bytes_of(text: str) -> bytes:
     """Text as UTF-8 bytes, lone surrogates included."""
     return text.encode("utf-8", "surrogatepass")
-
-
-def decode_all(decoder: Decoder, ids: Iterable[int]) -> str:
-    """The text of a whole sequence of ids, through a streaming decoder."""
-    return text_of(b"".join([*map(decoder.feed, ids), decoder.finish()]))

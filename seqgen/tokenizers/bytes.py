@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import DOCUMENT, Ids, bytes_of, decode_all
+from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, as_array, bytes_of, read_object, text_of
+
+BYTE_KEYS = [f"byte {byte:02x}" for byte in range(256)]
 
 
 class ByteTokenizer:
     """Byte b is id b + 1."""
 
     name = "bytes"
+    by_line = False
+    suffix = "json"
+    note = ""
     size = 257
 
     @classmethod
@@ -22,13 +27,18 @@ class ByteTokenizer:
         """Nothing to learn: the alphabet is fixed."""
         return cls()
 
+    def extended(self, texts: Iterable[str], settings: TokenizerSettings) -> Self:
+        """Itself: there are no other bytes."""
+        return self
+
     def encode(self, text: str) -> Ids:
         """One id for each byte of the text's UTF-8, shape (bytes,)."""
-        return np.frombuffer(bytes_of(text), dtype=np.uint8).astype(np.int64) + 1
+        return np.frombuffer(bytes_of(text), dtype=np.uint8).astype(np.uint16) + np.uint16(1)
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""
-        return decode_all(self.decoder(), (int(symbol) for symbol in ids))
+        symbols = as_array(ids)
+        return text_of((symbols[symbols != DOCUMENT] - 1).astype(np.uint8).tobytes())
 
     def decoder(self) -> ByteDecoder:
         """A fresh streaming decoder."""
@@ -38,13 +48,18 @@ class ByteTokenizer:
         """None: every byte is known."""
         return []
 
-    def to_json(self) -> dict[str, Any]:
-        """Nothing to keep."""
-        return {}
+    def keys(self) -> list[str]:
+        """The document symbol and the bytes."""
+        return [DOCUMENT_KEY, *BYTE_KEYS]
+
+    def to_bytes(self) -> bytes:
+        """An empty JSON object: nothing to keep."""
+        return b"{}"
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Nothing to restore."""
+    def from_bytes(cls, data: bytes) -> Self:
+        """Nothing to restore; ValueError where the data is no JSON object."""
+        read_object(data)
         return cls()
 
 

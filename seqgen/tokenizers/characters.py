@@ -1,133 +1,144 @@
-"""Unicode characters as symbols, with a byte fallback for those that have no id.
+"""Unicode characters as symbols; those that have no id of their own are spelled in half-bytes (see `spelling`).
 
-An unknown character is spelled by the bytes of its UTF-8, each as two half-bytes: 16 more ids in the vocabulary
-instead of 256, which on an alphabet of 65 characters would have been most of the output layer.
 Characters seen less often than ``min_count`` are spelled that way in training too, so the model learns how it goes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import DOCUMENT, Ids, bytes_of, decode_all
-from seqgen.tokenizers.bytes import ByteDecoder
+from seqgen.tokenizers.base import DOCUMENT, Ids, as_array, bytes_of, id_type, in_blocks, read_object
+from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
-HALF_BYTES = 16
-FIRST_HALF_BYTE = DOCUMENT + 1
-FIRST_CHARACTER = FIRST_HALF_BYTE + HALF_BYTES
 CODE_POINTS = 0x110000
+BLOCK = 1 << 20
+"""Characters that are counted or encoded at once."""
+_UNKNOWN = 0
+"""In the table of ids: the document symbol's id, which no character has."""
 
 
 class CharacterTokenizer:
-    """Ids: the document symbol, 16 half-bytes, then the known characters in order of their code points.
+    """Ids: the document symbol, 16 half-bytes, then the known characters in the order given.
 
     Args:
         characters: the known characters, each once.
     """
 
     name = "characters"
+    by_line = False
+    suffix = "json"
+    note = ""
 
     def __init__(self, characters: str) -> None:
         if len(set(characters)) != len(characters):
             raise ValueError("a character stands twice in the vocabulary")
         self.characters = characters
-        self._ids = np.full(CODE_POINTS, -1, dtype=np.int32)
-        self._ids[_code_points(characters)] = np.arange(FIRST_CHARACTER, self.size)
+        self._ids = np.full(CODE_POINTS, _UNKNOWN, dtype=id_type(self.size))
+        self._ids[_code_points(characters)] = np.arange(FIRST_KNOWN, self.size)
+        self._points = np.concatenate([np.zeros(FIRST_KNOWN, dtype="<u4"), _code_points(characters)]).astype("<u4")
         self._bytes = [bytes_of(character) for character in characters]
+        self._ascii = bytes(self._ids[:256].astype(np.uint8)) if self.size <= 256 else b""
 
     @classmethod
     def build(cls, texts: Iterable[str], settings: TokenizerSettings) -> Self:
-        """The characters that occur at least `min_count` times, at most `max_size` of them, the most frequent first."""
-        counts = np.zeros(CODE_POINTS, dtype=np.int64)
-        for text in texts:
-            points = _code_points(text)
-            if len(points) > 100_000:
-                counts += np.bincount(points, minlength=CODE_POINTS)
-            else:
-                np.add.at(counts, points, 1)
-        frequent = np.argsort(-counts, kind="stable")[: settings.max_size]
-        kept = np.sort(frequent[counts[frequent] >= settings.min_count])
-        return cls("".join(map(chr, kept)))
+        """The characters that occur at least `min_count` times, at most `max_size` of them, in order of code points.
+
+        Of too many the most frequent are kept, and of equally frequent ones the first.
+        """
+        return cls(_most_frequent(_count(texts), settings.min_count, settings.max_size))
+
+    def extended(self, texts: Iterable[str], settings: TokenizerSettings) -> Self:
+        """With the new characters that occur at least `min_count` times in other texts, up to `max_size` in all."""
+        counts = _count(texts)
+        counts[_code_points(self.characters)] = 0
+        room = max(0, settings.max_size - len(self.characters))
+        return type(self)(self.characters + _most_frequent(counts, settings.min_count, room))
 
     @property
     def size(self) -> int:
         """How many ids there are."""
-        return FIRST_CHARACTER + len(self.characters)
+        return FIRST_KNOWN + len(self.characters)
 
     def encode(self, text: str) -> Ids:
         """One id for each known character, two for each byte of an unknown one; shape (symbols,)."""
-        ids = self._ids[_code_points(text)].astype(np.int64)
-        places = np.flatnonzero(ids < 0)
-        if len(places) == 0:
-            return ids
-        spelled = [_spell(text[place]) for place in places]
-        lengths = np.ones(len(ids), dtype=np.int64)
-        lengths[places] = [len(half_bytes) for half_bytes in spelled]
-        ids = np.repeat(ids, lengths)
-        ids[ids < 0] = np.concatenate(spelled)
-        return ids
+        if len(text) <= BLOCK:
+            return self._encode_block(text)
+        return np.concatenate([self._encode_block(text[at : at + BLOCK]) for at in range(0, len(text), BLOCK)])
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""
-        return decode_all(self.decoder(), (int(symbol) for symbol in ids))
+        symbols = as_array(ids)
+        if ((symbols == DOCUMENT) | (symbols >= FIRST_KNOWN)).all():
+            return str(self._points[symbols[symbols != DOCUMENT]].tobytes(), "utf-32-le", "surrogatepass")
+        return unspell(symbols, self._bytes)
 
-    def decoder(self) -> CharacterDecoder:
+    def decoder(self) -> SpellingDecoder:
         """A fresh streaming decoder."""
-        return CharacterDecoder(self._bytes)
+        return SpellingDecoder(self._bytes)
 
     def unknown(self, text: str) -> list[str]:
         """The distinct characters that are spelled in bytes."""
         known = set(self.characters)
-        return list(dict.fromkeys(character for character in text if character not in known))
+        return [character for character in dict.fromkeys(text) if character not in known]
 
-    def to_json(self) -> dict[str, Any]:
-        """The known characters, as code points (a lone surrogate could not be written to a file of UTF-8)."""
-        return {"code_points": [ord(character) for character in self.characters]}
+    def keys(self) -> list[str]:
+        """The document symbol, the half-bytes and the characters."""
+        return [*SPELLING_KEYS, *(f"character {character}" for character in self.characters)]
+
+    def to_bytes(self) -> bytes:
+        """JSON: the known characters, as code points (a lone surrogate could not be written to a file of UTF-8)."""
+        return json.dumps({"code_points": [ord(character) for character in self.characters]}).encode()
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_bytes(cls, data: bytes) -> Self:
         """The tokenizer again; ValueError where the code points are none, or not distinct."""
-        points = data.get("code_points")
+        points = read_object(data).get("code_points")
         if not isinstance(points, list) or not all(type(point) is int and 0 <= point < CODE_POINTS for point in points):
             raise ValueError("code_points is not a list of Unicode code points")
         return cls("".join(map(chr, points)))
 
-
-class CharacterDecoder:
-    """Joins half-bytes to bytes and bytes to characters; a half-byte without its other half becomes nothing."""
-
-    def __init__(self, characters: Sequence[bytes]) -> None:
-        self._characters = characters
-        self._high: int | None = None
-        self._bytes = ByteDecoder()
-
-    def feed(self, symbol: int) -> bytes:
-        """The bytes that are complete with this id."""
-        if FIRST_HALF_BYTE <= symbol < FIRST_CHARACTER:
-            half = symbol - FIRST_HALF_BYTE
-            if self._high is None:
-                self._high = half
-                return b""
-            byte, self._high = 16 * self._high + half, None
-            return self._bytes.feed(byte + 1)
-        left = self.finish()
-        return left if symbol == DOCUMENT else left + self._characters[symbol - FIRST_CHARACTER]
-
-    def finish(self) -> bytes:
-        """The bytes of an unfinished character."""
-        self._high = None
-        return self._bytes.finish()
+    def _encode_block(self, text: str) -> Ids:
+        if self._ascii and text.isascii():
+            data = bytearray(text, "ascii").translate(self._ascii)
+            if _UNKNOWN not in data:
+                return np.frombuffer(data, dtype=np.uint8)
+        points = _code_points(text)
+        ids = self._ids[points]
+        places = np.flatnonzero(ids == _UNKNOWN)
+        if len(places) == 0:
+            return ids
+        unknown = points[places].astype("<u4")
+        lengths = np.ones(len(ids), dtype=np.int64)
+        lengths[places] = 2 + 2 * sum((unknown >= least).astype(np.int64) for least in (0x80, 0x800, 0x10000))
+        ids = np.repeat(ids, lengths)
+        ids[ids == _UNKNOWN] = spell(bytes_of(unknown.tobytes().decode("utf-32-le", "surrogatepass")))
+        return ids
 
 
-def _code_points(text: str) -> Ids:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
+def _code_points(text: str) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint32]:
+    """Shape (characters,); ASCII, which needs no wider numbers, is four times as fast without them."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def _spell(character: str) -> Ids:
-    """The half-bytes of a character's UTF-8, the high half first."""
-    data = np.frombuffer(bytes_of(character), dtype=np.uint8).astype(np.int64)
-    return np.stack([data >> 4, data & 15], axis=1).ravel() + FIRST_HALF_BYTE
+def _count(texts: Iterable[str]) -> npt.NDArray[np.int64]:
+    """How often each code point occurs, shape (CODE_POINTS,)."""
+    counts = np.zeros(CODE_POINTS, dtype=np.int64)
+    for block in in_blocks(texts, BLOCK):
+        found = np.bincount(_code_points(block))
+        counts[: len(found)] += found
+    return counts
+
+
+def _most_frequent(counts: npt.NDArray[np.int64], min_count: int, limit: int) -> str:
+    """At most `limit` characters that occur at least `min_count` times, in order of their code points."""
+    points = np.flatnonzero(counts >= min_count)
+    kept = points[np.argsort(-counts[points], kind="stable")[:limit]]
+    return "".join(map(chr, np.sort(kept)))
