@@ -1,4 +1,8 @@
-"""Documents -> ids -> splits. The ids live in a memory-mapped cache that only its owner can read."""
+"""Documents -> ids -> splits: a corpus is found in the cache, or read, split and tokenized in three passes over its text.
+
+The first pass measures the documents, the second lets the tokenizer learn from the training text, the third writes ids.
+Each reads the sources anew, in pieces, so that a corpus of any size takes little memory.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,54 @@ import contextlib
 import glob
 import hashlib
 import json
-import os
 import re
-import shutil
 import tempfile
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
-import platformdirs
 
-from seqgen.baselines import bits_per_character
-from seqgen.errors import DataError, SeqgenError, UsageError
+from seqgen import defaults
+from seqgen.baselines import count_baselines, xz_bits
+from seqgen.cache import (
+    DAMAGE,
+    VERSION,
+    Entry,
+    SplitWriter,
+    cache_folder,
+    keep_baselines,
+    new_entry,
+    open_entry,
+)
+from seqgen.cards import Card
+from seqgen.duplicates import Sketcher
+from seqgen.errors import DataError, UsageError
 from seqgen.modalities import MODALITIES
-from seqgen.reading import LeftOut, Source, check_encoding, find_sources, guess, read_documents, without_folders
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
-from seqgen.splits import SPLITS, Piece, Split, plan_split
-from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
+from seqgen.sources import (
+    LeftOut,
+    Reader,
+    Source,
+    Stream,
+    check_encoding,
+    convert_all,
+    documents_of,
+    find_sources,
+    kind_of,
+    read_head,
+    without_folders,
+)
+from seqgen.sources.tables import SUFFIXES as TABLES
+from seqgen.sources.tables import columns
+from seqgen.splits import MANY_DOCUMENTS, SPLITS, Measured, Plan, Split, plan_split
+from seqgen.tokenizers import TOKENIZERS, Ids, Tokenizer, bytes_of
 
-CACHE_VERSION = 2
-_ENTRY = re.compile(r"[0-9a-f]{32}|\.making-.*")
-"""Names in the cache folder that are ours: it may be a folder that holds other things, too."""
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
-"""What a missing or damaged entry of the cache raises when it is opened."""
-Encoded = tuple[npt.NDArray[Any], Ids, int]
-"""Ids, starts of documents, characters."""
+XZ = "xz -9"
+XZ_SYMBOLS = 64 << 20
+"""Symbols of the training text that xz is shown: what came before is out of its reach."""
 
 
 @dataclass(frozen=True)
@@ -51,39 +75,60 @@ class Corpus:
     folder: Path
     fresh: bool
     """Prepared just now, not found in the cache."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it was prepared."""
 
     @property
     def characters(self) -> int:
         """Characters in all splits together."""
         return sum(split.characters for split in self.splits.values())
 
+    def with_baselines(self) -> Corpus:
+        """The same, with what counting alone needs for its held-out splits; counted once, then kept in the cache."""
+        if any(split.baselines for split in self.splits.values()):
+            return self
+        counted = _count({name: self.splits[name] for name in SPLITS}, self.tokenizer)
+        keep_baselines(self.folder, counted)
+        splits = {name: replace(split, baselines=counted.get(name, {})) for name, split in self.splits.items()}
+        return replace(self, splits=splits)
 
-def cache_folder() -> Path:
-    """Where prepared corpora are kept: `$SEQGEN_CACHE`, or the system's folder for caches."""
-    return Path(os.environ.get("SEQGEN_CACHE") or platformdirs.user_cache_dir("seqgen", appauthor=False))
+    def with_xz(self, name: str) -> Corpus:
+        """The same, with what xz needs for a held-out split once it has seen the training text; likewise kept."""
+        split, learned = self.splits[name], self.splits["train"]
+        if name == "train" or XZ in split.baselines or len(split) < 2:
+            return self
+        splits = {
+            **self.splits,
+            name: replace(split, baselines={**split.baselines, **_xz(learned, split, self.tokenizer)}),
+        }
+        keep_baselines(self.folder, {each: part.baselines for each, part in splits.items()})
+        return replace(self, splits=splits)
 
 
-def reopen(settings: CorpusSettings, tokenizer: TokenizerSettings, entry: str, digest: str) -> Corpus:
+def reopen(
+    settings: CorpusSettings, tokenizer_settings: TokenizerSettings, tokenizer: Tokenizer, entry: str, digest: str
+) -> Corpus:
     """The very corpus that a run was trained on: from the cache, or prepared again from its sources.
 
     Args:
         settings: resolved, from the run's recipe.
-        tokenizer: likewise.
+        tokenizer_settings: likewise.
+        tokenizer: the run's; nothing is added to it by the text that it was made from.
         entry: its name in the cache.
         digest: what its ids must hash to.
 
     Raises:
         DataError: it is gone or has changed.
     """
-    with contextlib.suppress(*_DAMAGE):
-        corpus = _open(cache_folder() / entry, fresh=False)
+    with contextlib.suppress(*DAMAGE):
+        corpus = _corpus(open_entry(cache_folder() / entry), fresh=False)
         if corpus.digest == digest:
             return corpus
     if "-" in settings.sources:
         raise DataError(
             "this corpus came from standard input and is no longer in the cache", hint="Pipe it into a new training."
         )
-    corpus = prepare({"corpus": vars(settings), "tokenizer": vars(tokenizer)})
+    corpus = prepare({"corpus": vars(settings), "tokenizer": vars(tokenizer_settings)}, tokenizer)
     if corpus.digest != digest:
         raise DataError(
             "the corpus has changed since this training began",
@@ -91,6 +136,64 @@ def reopen(settings: CorpusSettings, tokenizer: TokenizerSettings, entry: str, d
             hint="Bring back the old files, or train anew under another --name.",
         )
     return corpus
+
+
+def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
+    """Finds the corpus in the cache, or reads, splits and tokenizes it.
+
+    Args:
+        overrides: `corpus.sources` and whatever else of the sections corpus and tokenizer is set; the rest is guessed.
+        base: a tokenizer to extend instead of building one.
+
+    Raises:
+        DataError: the corpus cannot be used.
+    """
+    asked, asked_tokenizer = overrides.get("corpus", {}), overrides.get("tokenizer", {})
+    _check(asked, asked_tokenizer)
+    left_out = LeftOut()
+    sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
+    folder = cache_folder() / _cache_key(sources, card, asked, asked_tokenizer, base)
+    with contextlib.suppress(*DAMAGE):  # made anew
+        return _corpus(open_entry(folder), fresh=False)
+
+    with tempfile.TemporaryDirectory(prefix="seqgen-") as converted:
+        kind = asked.get("kind") or kind_of(sources, card)
+        sources = _readable(sources, kind, Path(converted), left_out)
+        documents, heads = documents_of(sources, kind, card, asked.get("encoding", "utf-8"))
+        is_symbols = defaults.looks_like_symbols(heads)
+        if card is None:
+            by_line = TOKENIZERS[asked_tokenizer["kind"]].by_line if "kind" in asked_tokenizer else is_symbols
+            documents = "line" if by_line else documents
+        guessed = {"documents": "row" if asked.get("column") else documents, "kind": kind}
+        paths = tuple(map(absolute_source, asked.get("sources", ())))
+        settings = CorpusSettings(**{**guessed, **({"split": card.split} if card else {}), **asked, "sources": paths})
+        texts = _Texts(sources, settings, left_out)
+        measured = texts.measure()
+        plan = plan_split(measured, settings.shares)
+        chosen = defaults.choose_tokenizer(
+            defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), is_symbols)
+        )
+        tokenizer_settings = TokenizerSettings(**{**chosen, **asked_tokenizer})
+        training_text = texts.training_text(plan)
+        tokenizer: Tokenizer
+        if base is None:
+            tokenizer = TOKENIZERS[tokenizer_settings.kind].build(training_text, tokenizer_settings)
+        else:
+            tokenizer = base.extended(training_text, tokenizer_settings)
+        with new_entry(folder, tokenizer) as entry:
+            texts.encode(plan, entry.splits)
+            entry.commit(
+                {
+                    "settings": vars(settings),
+                    "tokenizer_settings": vars(tokenizer_settings),
+                    "left_out": left_out.names,
+                    "split_by": plan.by,
+                    "documents": len(measured),
+                    "notes": [note for note in (tokenizer.note, _table_note(sources, settings)) if note],
+                },
+                measured.lengths,
+            )
+    return _corpus(open_entry(folder), fresh=True)
 
 
 def read_split(
@@ -109,88 +212,25 @@ def read_split(
     """
     left_out = LeftOut()
     found, card = find_sources(sources, left_out)
-    _, documents = guess(found, settings.kind, card, settings.encoding)
-    found = without_folders(found, MODALITIES[settings.kind], left_out)
-    texts = _Texts(found, replace(settings, sources=sources, documents=documents), left_out)
-    pieces = [Piece(index, 0, length, "all") for index, (length, _) in enumerate(texts.measure())]
-    ids, starts, characters = _encode(texts.pieces(pieces, "all"), tokenizer)
-    simple = bits_per_character(learned.ids, ids, tokenizer.size, characters) if learned else {}
-    return Split(ids, starts, characters, simple)
-
-
-def summarize(corpus: Corpus) -> dict[str, Any]:
-    """What a corpus holds, as plain data; the alphabet is sorted by frequency."""
-    counts = np.sum(
-        [np.bincount(split.ids, minlength=corpus.tokenizer.size) for split in corpus.splits.values()], axis=0
-    )
-    by_frequency = np.argsort(-counts, kind="stable")
-    texts = {int(symbol): corpus.tokenizer.decode([int(symbol)]) for symbol in by_frequency if counts[symbol] > 0}
-    alphabet = [text for symbol, text in texts.items() if corpus.tokenizer.encode(text).tolist() == [symbol]]
-    return {
-        "kind": corpus.settings.kind,
-        "documents_are": corpus.settings.documents,
-        "documents": corpus.documents,
-        "characters": corpus.characters,
-        "split_by": corpus.split_by,
-        "alphabet": "".join(alphabet),
-        "splits": {
-            name: {
-                "documents": len(split.starts),
-                "characters": split.characters,
-                "symbols": len(split),
-                "baselines": split.baselines,
-            }
-            for name, split in corpus.splits.items()
-        },
-    }
-
-
-def clean_cache() -> tuple[int, int]:
-    """Empties the cache; returns how many corpora and bytes it held."""
-    root = cache_folder()
-    entries = [path for path in root.glob("*") if path.is_dir() and _ENTRY.fullmatch(path.name)]
-    size = sum(path.stat().st_size for entry in entries for path in entry.rglob("*") if path.is_file())
-    for entry in entries:
-        shutil.rmtree(entry, ignore_errors=True)
-    return len(entries), size
-
-
-def prepare(overrides: Overrides) -> Corpus:
-    """Finds the corpus in the cache, or reads, splits and tokenizes it.
-
-    Args:
-        overrides: `corpus.sources` and whatever else of the sections corpus and tokenizer is set; the rest is guessed.
-
-    Raises:
-        DataError: the corpus cannot be used.
-    """
-    asked = overrides.get("corpus", {})
-    left_out = LeftOut()
-    check_encoding(asked.get("encoding", "utf-8"))
-    if (kind := asked.get("kind")) is not None and kind not in MODALITIES:
-        raise UsageError(f"there is no kind {kind!r} of corpus", hint=f"There are: {', '.join(MODALITIES)}.")
-    tokenizer_settings = TokenizerSettings(**overrides.get("tokenizer", {}))
-    tokenizer_class = _tokenizer_class(tokenizer_settings.kind)
-    sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
-    folder = cache_folder() / _cache_key(sources, asked, tokenizer_settings)
-    with contextlib.suppress(*_DAMAGE):  # made anew
-        return _open(folder, fresh=False)
-
-    kind, documents = guess(sources, kind, card, asked.get("encoding", "utf-8"))
-    resolved = {**asked, "kind": kind, "documents": asked.get("documents", documents)}
-    resolved["sources"] = tuple(map(absolute_source, asked.get("sources", ())))
-    settings = CorpusSettings(**resolved)
-    sources = without_folders(sources, MODALITIES[kind], left_out)
-    texts = _Texts(sources, settings, left_out)
-    measured = texts.measure()
-    pieces, split_by = plan_split(measured, settings.shares)
-    tokenizer = tokenizer_class.build(texts.pieces(pieces, "train"), tokenizer_settings)
-    meta = {"settings": vars(settings), "tokenizer_settings": vars(tokenizer_settings), "tokenizer": tokenizer.to_json(),
-            "left_out": left_out.names, "split_by": split_by, "documents": len(measured)}  # fmt: skip
-    encoded = {name: _encode(texts.pieces(pieces, name), tokenizer) for name in SPLITS}
-    meta["baselines"] = {name: _baselines(encoded, name, tokenizer.size) for name in ("valid", "test")}
-    _write(folder, encoded, meta)
-    return _open(folder, fresh=True)
+    with tempfile.TemporaryDirectory(prefix="seqgen-") as converted, tempfile.TemporaryFile() as file:
+        found = _readable(found, settings.kind, Path(converted), left_out)
+        documents, _ = documents_of(found, settings.kind, card, settings.encoding)
+        if tokenizer.by_line and card is None:
+            documents = "line"
+        column = settings.column if all(source.suffix in TABLES for source in found) else ""  # other text is just text
+        texts = _Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out)
+        texts.measure()
+        writer = SplitWriter(file, tokenizer)
+        texts.encode(Plan("position", None, (1.0, 0.0, 0.0)), {"train": writer})
+        about = writer.finish()
+        file.seek(0)
+        ids = np.frombuffer(file.read(), dtype=about["dtype"])
+    split = Split(ids, np.frombuffer(writer.starts, dtype=np.int64), writer.characters)
+    if learned is None:
+        return split
+    empty = Split(ids[:0], split.starts[:0], 0)
+    counted = _count({"train": learned, "valid": empty, "test": split}, tokenizer)["test"]
+    return replace(split, baselines={**counted, **_xz(learned, split, tokenizer)})
 
 
 class _Texts:
@@ -198,129 +238,199 @@ class _Texts:
 
     def __init__(self, sources: list[Source], settings: CorpusSettings, left_out: LeftOut) -> None:
         self.sources, self.settings, self.left_out = sources, settings, left_out
+        self.lengths: Ids = np.zeros(0, dtype=np.int64)
+        self.reader = Reader(MODALITIES[settings.kind], settings.documents, settings.encoding, settings.column)
 
-    def measure(self) -> list[tuple[int, bytes]]:
-        """Length in characters and hash of each document; counts what is left out."""
-        measured = [(len(text), _hash(text)) for text in self._read(self.left_out)]
-        if sum(length for length, _ in measured) == 0:
-            names = ", ".join(self.settings.sources)
-            reasons = "; ".join(f"{len(files)} {reason}" for reason, files in self.left_out.names.items())
-            raise DataError(
-                "no text in it" + (f" (left out: {reasons})" if reasons else ""),
-                where=names,
-                hint="Point at a file or folder of text, or say what it is with --kind text or --kind code.",
-            )
-        return measured
+    def measure(self) -> Measured:
+        """The first pass. What cannot be used is left out here, and not read again.
 
-    def pieces(self, pieces: list[Piece], split: str) -> Iterator[str]:
-        """The texts of one split, in the order of the documents."""
-        wanted: dict[int, list[Piece]] = {}
-        for piece in pieces:
-            if piece.split == split:
-                wanted.setdefault(piece.document, []).append(piece)
-        for index, text in enumerate(self._read(LeftOut())):
-            for piece in wanted.get(index, ()):
-                yield text[piece.start : piece.stop]
+        Raises:
+            DataError: a source that the user named cannot be used, or there is no text in any.
+        """
+        lengths, digests, usable = array("q"), array("Q"), []
+        for source in self.sources:
+            before = len(lengths)
+            try:
+                for length, digest in _measure(self.reader.read(source, self.left_out)):
+                    lengths.append(length)
+                    digests.append(digest)
+            except DataError as error:
+                if source.asked_for:
+                    raise
+                self.left_out.add(source.name, _reason(error))
+                del lengths[before:], digests[before:]  # of what came before the place where it broke
+            if len(lengths) > before:
+                usable.append(source)
+        self.sources, self.lengths = usable, np.array(lengths, dtype=np.int64)
+        if self.lengths.sum() == 0:
+            self._refuse()
+        groups = self._near_duplicates() if len(lengths) >= MANY_DOCUMENTS else np.arange(len(lengths))
+        return Measured(self.lengths, np.array(digests, dtype=np.uint64), groups)
 
-    def _read(self, left_out: LeftOut) -> Iterator[str]:
-        modality = MODALITIES[self.settings.kind]
-        return read_documents(self.sources, modality, self.settings.documents, self.settings.encoding, left_out)
+    def training_text(self, plan: Plan) -> Iterator[str]:
+        """The second pass: the training text of all documents, a long one in parts."""
+        return (text for name, text, _ in self._cut(plan, self.lengths) if name == SPLITS[0])
 
+    def encode(self, plan: Plan, writers: dict[str, SplitWriter]) -> None:
+        """The last pass: every split as ids.
 
-def _encode(texts: Iterator[str], tokenizer: Tokenizer) -> Encoded:
-    """Ids with document symbols, the documents' starts, and the number of characters."""
-    dtype = np.uint8 if tokenizer.size <= 1 << 8 else np.uint16 if tokenizer.size <= 1 << 16 else np.uint32
-    parts, starts, characters, position = [np.zeros(0, dtype=dtype)], [], 0, 0
-    opening = np.array([DOCUMENT], dtype=dtype)
-    for text in texts:
-        ids = tokenizer.encode(text).astype(dtype)
-        parts += [opening, ids]
-        starts.append(position)
-        position += 1 + len(ids)
-        characters += len(text)
-    return np.concatenate(parts), np.array(starts, dtype=np.int64), characters
+        Raises:
+            DataError: the sources are no longer what they were in the first pass.
+        """
+        for name, text, opens in self._cut(plan, self.lengths):
+            writers[name].write(text, opens)
 
+    def _cut(self, plan: Plan, lengths: Ids) -> Iterator[tuple[str, str, bool]]:
+        """All text, as pieces that lie in one split: its name, the text, and whether a document's part begins with it."""
+        document = position = 0
+        for text in self._read():
+            if text is None:
+                if position != lengths[document]:
+                    raise self._changed()
+                document, position = document + 1, 0
+                continue
+            if document >= len(lengths) or position + len(text) > lengths[document]:
+                raise self._changed()
+            for name, start, stop in plan.cut(document, int(lengths[document])):
+                first, last = max(start - position, 0), min(stop - position, len(text))
+                if first < last:
+                    yield name, text[first:last], position + first == start
+            position += len(text)
+        if document != len(lengths):
+            raise self._changed()
 
-def _baselines(encoded: dict[str, Encoded], name: str, size: int) -> dict[str, float]:
-    (learned, _, _), (ids, _, characters) = encoded["train"], encoded[name]
-    return bits_per_character(learned, ids, size, characters) if len(ids) > 1 else {}
+    def _read(self) -> Stream:
+        for source in self.sources:
+            yield from self.reader.read(source, LeftOut())
 
+    def _near_duplicates(self) -> Ids:
+        sketcher = Sketcher()
+        for text in self._read():
+            sketcher.add(text or "", last=text is None)
+        return sketcher.groups()
 
-def _write(folder: Path, encoded: dict[str, Encoded], meta: dict[str, Any]) -> None:
-    """Writes the entry beside its place and moves it there whole."""
-    try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as made:  # created for its owner alone
-            entry = Path(made) / "entry"
-            entry.mkdir(mode=0o700)
-            digest = hashlib.sha256(json.dumps(meta["tokenizer"]).encode())
-            for name, (ids, starts, _) in encoded.items():
-                np.save(entry / f"{name}.npy", ids)
-                np.save(entry / f"{name}-starts.npy", starts)
-                digest.update(ids.tobytes() + name.encode())
-            meta = {
-                **meta,
-                "digest": digest.hexdigest(),
-                "characters": {name: count for name, (_, _, count) in encoded.items()},
-            }
-            (entry / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-            with contextlib.suppress(*_DAMAGE):  # another process made the same entry just now: it may be in use
-                _open(folder, fresh=False)
-                return
-            shutil.rmtree(folder, ignore_errors=True)
-            entry.replace(folder)
-    except OSError as error:
-        raise DataError(
-            f"the prepared corpus cannot be written: {error.strerror or error}",
-            where=str(folder.parent),
-            hint="Free some space there (seqgen corpus clean), or set SEQGEN_CACHE to another folder.",
-        ) from error
-
-
-def _open(folder: Path, fresh: bool) -> Corpus:
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    splits = {}
-    for name in SPLITS:
-        path = folder / f"{name}.npy"
-        ids = np.load(path, mmap_mode="r", allow_pickle=False)
-        splits[name] = Split(
-            ids,
-            np.load(folder / f"{name}-starts.npy", allow_pickle=False),
-            meta["characters"][name],
-            meta["baselines"].get(name, {}),
+    def _changed(self) -> DataError:
+        return DataError(
+            "the corpus changed while it was being read",
+            where=", ".join(self.settings.sources),
+            hint="Try again when nothing writes to it.",
         )
-    tokenizer_settings = TokenizerSettings(**meta["tokenizer_settings"])
+
+    def _refuse(self) -> NoReturn:
+        reasons = "; ".join(f"{len(files)} {reason}" for reason, files in self.left_out.names.items())
+        raise DataError(
+            "no text in it" + (f" (left out: {reasons})" if reasons else ""),
+            where=", ".join(self.settings.sources),
+            hint="Point at a file or folder of text, or say what it is with --kind text or --kind code.",
+        )
+
+
+def _table_note(sources: list[Source], settings: CorpusSettings) -> str:
+    """A hint for those who gave a table and named no column."""
+    tables = [source for source in sources if source.suffix in TABLES]
+    if settings.column or not tables or len(tables) < len(sources):
+        return ""
+    head = read_head(tables[0], settings.encoding)
+    lines = head[: head.rfind("\n") + 1].splitlines(keepends=True)  # the last line of a long table is cut
+    names = ["NAME"]
+    with contextlib.suppress(DataError):  # not a table after all, perhaps: it is only text here
+        names = columns(lines, tables[0].suffix)
+    return (
+        f"{tables[0].name} is read as plain text; to learn one column of the table: --column {' or '.join(names[:5])}"
+    )
+
+
+def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftOut) -> list[Source]:
+    """The sources that this kind of corpus reads, as plain text where it reads formatted documents."""
+    modality = MODALITIES[kind]
+    sources = without_folders(sources, modality, left_out)
+    return convert_all(sources, converted, left_out) if modality.reads_formats else sources
+
+
+def _measure(stream: Stream) -> Iterator[tuple[int, int]]:
+    """Length in characters and 64 bits of the hash of each document."""
+    length, digest = 0, hashlib.sha256()
+    for text in stream:
+        if text is None:
+            yield length, int.from_bytes(digest.digest()[:8])
+            length, digest = 0, hashlib.sha256()
+        else:
+            length += len(text)
+            digest.update(text.encode("utf-8", "surrogatepass"))
+
+
+def _reason(error: DataError) -> str:
+    """Why a source is left out, without the place where it broke, so that equal reasons are counted together."""
+    if "binary" in error.what:
+        return "binary"
+    return re.split(r" at byte | \(", error.what)[0]
+
+
+def _count(splits: dict[str, Split], tokenizer: Tokenizer) -> dict[str, dict[str, float]]:
+    """What counting alone needs for the held-out splits: by the model's own symbols, and by characters where those differ."""
+    characters = {name: split.characters for name, split in splits.items()}
+    ids = {name: split.ids for name, split in splits.items()}
+    counted = count_baselines(ids["train"], ids["valid"], ids["test"], tokenizer.size, characters)
+    if len(splits["train"]) > 0.9 * characters["train"]:
+        return counted
+    texts = {name: tokenizer.decode(part).encode("utf-32-le", "surrogatepass") for name, part in ids.items()}
+    points = {name: np.frombuffer(text, np.uint32) for name, text in texts.items()}
+    alphabet = np.unique(np.concatenate([np.unique(part) for part in points.values()]))
+    points = {name: np.searchsorted(alphabet, part).astype(np.int32) for name, part in points.items()}
+    by_character = count_baselines(points["train"], points["valid"], points["test"], len(alphabet), characters)
+    return {
+        name: {**counted[name], **{f"{other} of characters": bits for other, bits in by_character[name].items()}}
+        for name in counted
+    }
+
+
+def _xz(learned: Split, held_out: Split, tokenizer: Tokenizer) -> dict[str, float]:
+    seen, new = (bytes_of(tokenizer.decode(split.ids[-XZ_SYMBOLS:])) for split in (learned, held_out))
+    return {XZ: xz_bits(seen, new) / max(1, held_out.characters)}
+
+
+def _corpus(entry: Entry, fresh: bool) -> Corpus:
+    meta = entry.meta
     return Corpus(
-        settings=CorpusSettings(**{**meta["settings"], "sources": tuple(meta["settings"]["sources"])}),
-        tokenizer_settings=tokenizer_settings,
-        tokenizer=TOKENIZERS[tokenizer_settings.kind].from_json(meta["tokenizer"]),
-        splits=splits,
+        settings=entry.settings,
+        tokenizer_settings=entry.tokenizer_settings,
+        tokenizer=entry.tokenizer,
+        splits=entry.splits,
         left_out=meta["left_out"],
         split_by=meta["split_by"],
         documents=meta["documents"],
         digest=meta["digest"],
-        folder=folder,
+        folder=entry.folder,
         fresh=fresh,
+        notes=tuple(meta["notes"]),
     )
 
 
-def _cache_key(sources: list[Source], asked: dict[str, Any], tokenizer: TokenizerSettings) -> str:
-    wanted = {name: value for name, value in asked.items() if name != "sources"}
-    text = json.dumps([CACHE_VERSION, [source.stamp() for source in sources], wanted, vars(tokenizer)], sort_keys=True)
-    return _hash(text).hex()[:32]
+def _check(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> None:
+    check_encoding(corpus.get("encoding", "utf-8"))
+    for value, table, what in (
+        (corpus.get("kind"), MODALITIES, "kind {!r} of corpus"),
+        (tokenizer.get("kind"), TOKENIZERS, "tokenizer {!r}"),
+    ):
+        if value is not None and value not in table:
+            raise UsageError(f"there is no {what.format(value)}", hint=f"There are: {', '.join(table)}.")
+
+
+def _cache_key(
+    sources: list[Source],
+    card: Card | None,
+    corpus: dict[str, Any],
+    tokenizer: dict[str, Any],
+    base: Tokenizer | None,
+) -> str:
+    wanted = {name: value for name, value in corpus.items() if name != "sources"}
+    extended = hashlib.sha256(base.to_bytes()).hexdigest() if base else ""
+    said = [card.kind, card.documents, card.split] if card else []
+    parts = [VERSION, [source.stamp() for source in sources], said, wanted, tokenizer, extended]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def absolute_source(name: str) -> str:
     """A path or glob that means the same from every folder; the name of a card and `-` stay as they are."""
     is_path = name != "-" and (Path(name).exists() or glob.has_magic(name))
     return str(Path(name).absolute()) if is_path else name
-
-
-def _tokenizer_class(kind: str) -> type[Tokenizer]:
-    if kind not in TOKENIZERS:
-        raise UsageError(f"there is no tokenizer {kind!r}", hint=f"There are: {', '.join(TOKENIZERS)}.")
-    return TOKENIZERS[kind]
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from seqgen.tokenizers import Ids
@@ -36,72 +36,103 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A stretch of one document, in characters, and the split that it belongs to."""
+class Measured:
+    """What is known of the documents before any of them is put into a split; all arrays of shape (documents,).
 
-    document: int
-    start: int
-    stop: int
-    split: str
+    Attributes:
+        lengths: in characters.
+        digests: 64 bits of a hash of each text.
+        groups: equal for documents that are equal or nearly so, which must stay together.
+    """
+
+    lengths: Ids
+    digests: npt.NDArray[np.uint64]
+    groups: Ids
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
 
-def plan_split(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> tuple[list[Piece], str]:
-    """Which part of which document goes where, and in words how that was decided.
+@dataclass(frozen=True)
+class Plan:
+    """Which part of which document goes where.
+
+    Attributes:
+        by: "document" or "position", how that was decided.
+        where: the number of each document's split, by document; None by position.
+        shares: of training, validation and test.
+    """
+
+    by: str
+    where: npt.NDArray[np.int8] | None
+    shares: tuple[float, float, float]
+
+    def cut(self, document: int, length: int) -> list[tuple[str, int, int]]:
+        """The parts of a document: the split, and where the part begins and ends in characters."""
+        if self.where is not None:
+            return [(SPLITS[self.where[document]], 0, length)]
+        train, valid, test = self.shares
+        bounds = [0, int(length * train + 1e-6), int(length * (train + valid) + 1e-6), length]
+        if test == 0:
+            bounds[2] = length
+        if valid == test == 0:
+            bounds[1] = length
+        parts = zip(SPLITS, bounds, bounds[1:], strict=False)
+        return [(name, start, stop) for name, start, stop in parts if stop > start]
+
+
+def plan_split(measured: Measured, shares: tuple[float, float, float]) -> Plan:
+    """Which part of which document goes where.
 
     By document where there are many and none is too large: in the order of their hashes, so that it depends on the
-    texts alone, and equal documents stay together. Else each document is cut by position; equal ones at the same place.
+    texts alone, and near-duplicates stay together. Else each document is cut by position; equal ones at the same place.
 
     Args:
-        measured: length in characters and hash of each document.
+        measured: the documents.
         shares: of training, validation and test, adding up to 1.
     """
-    if len(measured) >= MANY_DOCUMENTS and _can_split_by_document(measured, shares):
-        return _split_by_document(measured, shares), "document"
-    pieces = []
-    for index, (length, _) in enumerate(measured):
-        bounds = [0, int(length * shares[0] + 1e-6), int(length * (shares[0] + shares[1]) + 1e-6), length]
-        if shares[2] == 0:
-            bounds[2] = length
-        if shares[1] == shares[2] == 0:
-            bounds[1] = length
-        pieces += [
-            Piece(index, start, stop, name)
-            for name, start, stop in zip(SPLITS, bounds, bounds[1:], strict=False)
-            if stop > start
-        ]
-    return pieces, "position"
+    if len(measured) >= MANY_DOCUMENTS:
+        groups = _Groups(measured)
+        if groups.can_be_split(shares, int(measured.lengths.max())):
+            return Plan("document", groups.assign(shares)[groups.of_document].astype(np.int8), shares)
+    return Plan("position", None, shares)
 
 
-def _can_split_by_document(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> bool:
-    """Whether no document is too large for that, and enough is left without what is too large because it was copied."""
-    held_out = [share for share in shares[1:] if share > 0]
-    if not held_out:
-        return False
-    copies = _copies(measured)
-    total = sum(copies.values())
-    limit = min(held_out) * total / 2
-    small = sum(length for length in copies.values() if length <= limit)
-    return max(length for length, _ in measured) <= limit and small >= min(1.0, 2 * sum(held_out)) * total
+class _Groups:
+    """The groups of documents that stay together, in the order of the smallest hash of each."""
 
+    def __init__(self, measured: Measured) -> None:
+        _, of_document = np.unique(measured.groups, return_inverse=True)
+        smallest = np.full(int(of_document.max()) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+        np.minimum.at(smallest, of_document, measured.digests)
+        rank = np.empty(len(smallest), dtype=np.int64)
+        rank[np.argsort(smallest, kind="stable")] = np.arange(len(smallest))
+        self.of_document = rank[of_document]
+        self.lengths = np.bincount(self.of_document, weights=measured.lengths, minlength=len(smallest))
 
-def _copies(measured: Sequence[tuple[int, bytes]]) -> dict[bytes, int]:
-    """The length of all equal documents together, by their hash, in the order of the hashes."""
-    lengths: dict[bytes, int] = {}
-    for length, digest in sorted(measured, key=lambda document: document[1]):
-        lengths[digest] = lengths.get(digest, 0) + length
-    return lengths
+    def can_be_split(self, shares: tuple[float, float, float], longest: int) -> bool:
+        """Whether no document is too large for that, and enough is left without what is too large because it was copied."""
+        held_out = [share for share in shares[1:] if share > 0]
+        if not held_out:
+            return False
+        total = self.lengths.sum()
+        limit = min(held_out) * total / 2
+        small = self.lengths[self.lengths <= limit].sum()
+        return bool(longest <= limit and small >= min(1.0, 2 * sum(held_out)) * total)
 
-
-def _split_by_document(measured: Sequence[tuple[int, bytes]], shares: tuple[float, float, float]) -> list[Piece]:
-    copies = _copies(measured)
-    total = sum(copies.values())
-    where = dict.fromkeys(copies, "train")
-    taken = {"valid": 0, "test": 0}
-    quota = {"valid": shares[1] * total, "test": shares[2] * total}
-    for digest, length in copies.items():
-        for name in taken:  # what was copied too often would fill a split by itself, and is left for training
-            if taken[name] < quota[name] and length <= quota[name] / 2:
-                where[digest] = name
-                taken[name] += length
+    def assign(self, shares: tuple[float, float, float]) -> npt.NDArray[np.int8]:
+        """The split of each group. What was copied too often would fill a held-out split, and is left for training."""
+        total = self.lengths.sum()
+        where = np.zeros(len(self.lengths), dtype=np.int8)
+        quotas = [share * total for share in shares]
+        taken = [0.0, 0.0, 0.0]
+        for group, length in enumerate(self.lengths):
+            open_splits = [split for split in (1, 2) if taken[split] < quotas[split]]
+            if not open_splits:
                 break
-    return [Piece(index, 0, length, where[digest]) for index, (length, digest) in enumerate(measured)]
+            for split in open_splits:
+                if length <= quotas[split] / 2:
+                    where[group] = split
+                    taken[split] += length
+                    break
+        return where

@@ -6,10 +6,14 @@ import os
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the program does; before torch is loaded
 
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from seqgen.cli import main as program
+from tests.commands import Result, Run
 
 settings.register_profile("seqgen", deadline=None, derandomize=True, database=None, max_examples=40)
 settings.load_profile("seqgen")
@@ -17,8 +21,23 @@ settings.load_profile("seqgen")
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written to the checkout, and no cache is shared with the user or another test."""
+    """Nothing is written to the checkout, and no cache and no fetched corpus is shared with the user or another test."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEQGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEQGEN_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line, run in this process."""
+
+    def run_it(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["seqgen", *arguments])
+        capsys.readouterr()
+        code = program._run()
+        out, err = capsys.readouterr()
+        return Result(code, out, err)
+
+    return run_it

@@ -5,12 +5,24 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.splits import MANY_DOCUMENTS, SPLITS, Piece, plan_split
+from seqgen.splits import MANY_DOCUMENTS, SPLITS, Measured, Plan, plan_split
+
+
+class Piece(NamedTuple):
+    """A stretch of one document, in characters, and its split."""
+
+    document: int
+    split: str
+    start: int
+    stop: int
+
 
 Shares = tuple[float, float, float]
 USUAL: Shares = (0.9, 0.05, 0.05)
@@ -32,14 +44,28 @@ def many(draw: st.DrawFn) -> list[str]:
     return texts
 
 
-def plan(texts: list[str], shares: Shares = USUAL) -> tuple[list[Piece], str]:
-    return plan_split([(len(text), hashlib.sha256(text.encode()).digest()) for text in texts], shares)
+def measure(texts: list[str], groups: list[int] | None = None) -> Measured:
+    """Without groups, equal texts are one."""
+    digests = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) for text in texts]
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    return Measured(
+        np.array([len(text) for text in texts], dtype=np.int64),
+        np.array(digests, dtype=np.uint64),
+        np.array([numbers[text] for text in texts] if groups is None else groups, dtype=np.int64),
+    )
 
 
-def parts(texts: list[str], shares: Shares = USUAL) -> dict[str, list[str]]:
+def plan(texts: list[str], shares: Shares = USUAL, groups: list[int] | None = None) -> tuple[list[Piece], str]:
+    """All pieces of all texts, in order, and how that was decided."""
+    decided = plan_split(measure(texts, groups), shares)
+    pieces = [Piece(index, *part) for index, text in enumerate(texts) for part in decided.cut(index, len(text))]
+    return pieces, decided.by
+
+
+def parts(texts: list[str], shares: Shares = USUAL, groups: list[int] | None = None) -> dict[str, list[str]]:
     """The texts of each split."""
     result: dict[str, list[str]] = {name: [] for name in SPLITS}
-    for piece in plan(texts, shares)[0]:
+    for piece in plan(texts, shares, groups)[0]:
         result[piece.split].append(texts[piece.document][piece.start : piece.stop])
     return result
 
@@ -72,6 +98,34 @@ def test_equal_documents_are_never_on_both_sides(texts: list[str], shares: Share
         for index, text in enumerate(texts):
             mine = {(piece.start, piece.split) for piece in pieces if piece.document == index}
             assert cuts.setdefault(text, mine) == mine
+
+
+@given(texts=many(), shares=SHARES, seed=st.integers(0, 100), kinds=st.integers(1, 500))
+def test_near_duplicates_are_never_on_both_sides(texts: list[str], shares: Shares, seed: int, kinds: int) -> None:
+    generator = random.Random(seed)
+    groups = [generator.randrange(kinds) for _ in texts]
+    decided = plan_split(measure(texts, groups), shares)
+    if decided.where is None:
+        assert decided.by == "position"
+    else:
+        assert len({(group, int(split)) for group, split in zip(groups, decided.where, strict=True)}) == len(
+            set(groups)
+        )
+
+
+def test_near_duplicates_are_held_out_together() -> None:
+    texts = [f"draft {index % 3} of letter {index // 3}" for index in range(600)]
+    sides = parts(texts, groups=[index // 3 for index in range(600)])
+    letters = [{text.partition("of ")[2] for text in side} for side in sides.values()]
+    assert [len(side) for side in letters] == [180, 10, 10]
+    assert set.union(*letters) == {f"letter {index}" for index in range(200)}
+
+
+@given(texts=many(), shares=SHARES, seed=st.integers(0, 100))
+def test_what_the_groups_are_called_does_not_matter(texts: list[str], shares: Shares, seed: int) -> None:
+    names = random.Random(seed).sample(range(-(2**40), 2**40), len(texts))
+    groups = [names[int(number)] for number in measure(texts).groups]
+    assert parts(texts, shares, groups) == parts(texts, shares)
 
 
 @given(texts=many(), shares=SHARES)
@@ -150,3 +204,26 @@ def test_where_all_documents_are_equal_they_are_cut_by_position_and_something_is
 def test_without_anything_kept_apart_all_is_for_training(count: int) -> None:
     texts = [f"document {index}" for index in range(count)]
     assert parts(texts, (1.0, 0.0, 0.0)) == {"train": texts, "valid": [], "test": []}
+
+
+@given(length=st.integers(0, 10**12), shares=SHARES, document=st.integers(0, 3))
+def test_a_plan_cuts_a_document_of_any_length_into_parts_that_touch(length: int, shares: Shares, document: int) -> None:
+    by_position = Plan("position", None, shares).cut(document, length)
+    assert [start for _, start, _ in by_position] == [0, *(stop for _, _, stop in by_position)][: len(by_position)]
+    assert sum(stop - start for _, start, stop in by_position) == length
+    where = np.array([0, 1, 2, 1], dtype=np.int8)
+    assert Plan("document", where, shares).cut(document, length) == [(SPLITS[where[document]], 0, length)]
+
+
+def test_a_million_documents_are_planned_in_a_moment() -> None:
+    count = 1_000_000
+    generator = np.random.default_rng(1)
+    lengths = generator.integers(1, 100, count)
+    digests = generator.integers(0, 2**63, count).astype(np.uint64)
+    decided = plan_split(Measured(lengths, digests, np.arange(count)), USUAL)
+    assert decided.where is not None
+    assert [round(float(lengths[decided.where == split].sum() / lengths.sum()), 2) for split in range(3)] == [
+        0.9,
+        0.05,
+        0.05,
+    ]

@@ -23,6 +23,8 @@ class Modality:
     """Why a whole folder inside a corpus is left out, or None."""
     skip_file: Callable[[PurePath, str], Reason | None]
     """Why a file inside a corpus folder is left out, given its name and text, or None."""
+    reads_formats: bool
+    """Whether formatted documents (.docx, .epub, .html, .pdf) are read as the text that they hold."""
     guess_documents: Callable[[Sequence[str]], str]
     """The `corpus.documents` setting that suits these texts, one per file."""
     end: Callable[[str], int | None]

@@ -10,10 +10,12 @@ from seqgen.modalities.base import Modality, Reason
 
 _ENDINGS = """
 py pyi c h cc cpp cxx hh hpp cs java kt scala js jsx mjs ts tsx go rs rb php pl pm lua r jl swift m mm hs ml mli ex exs erl
-clj lisp el scm sh bash zsh fish ps1 bat sql html css scss vue svelte f f90 for pas d zig nim dart groovy gradle cmake mk asm
+clj lisp el scm sh bash zsh fish ps1 bat sql css scss vue svelte f f90 for pas d zig nim dart groovy gradle cmake mk asm
 s v vhd tcl proto awk sed vim
 """
 SUFFIXES = {f".{ending}" for ending in _ENDINGS.split()}
+PAGES = {".html", ".htm"}
+"""Source among other source, but a folder of nothing else is text."""
 FILE_NAMES = {"Makefile", "Dockerfile", "CMakeLists.txt", "Rakefile", "Gemfile"}
 FOLDERS = {
     folder: reason
@@ -34,7 +36,9 @@ _BLOCK_END = re.compile(r"\n(?:[ \t]*\n)+(?=[^\s)\]}])")
 
 
 def affinity(path: PurePath) -> float:
-    """Known endings and file names are code, nothing else."""
+    """Known endings and file names are code, nothing else; web pages might be."""
+    if path.suffix.lower() in PAGES:
+        return 0.3
     return 1.0 if path.suffix.lower() in SUFFIXES or path.name in FILE_NAMES else 0.0
 
 
@@ -74,6 +78,7 @@ CODE = Modality(
     affinity=affinity,
     skip_folder=skip_folder,
     skip_file=skip_file,
+    reads_formats=False,
     guess_documents=guess_documents,
     end=end,
     end_name="block",

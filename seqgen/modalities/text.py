@@ -8,7 +8,22 @@ from pathlib import PurePath
 
 from seqgen.modalities.base import Modality, Reason
 
-SUFFIXES = {".txt", ".text", ".md", ".rst", ".tex", ".log", ".csv", ".tsv", ".srt", ".org", ".adoc", ".fountain"}
+SUFFIXES = {
+    ".txt",
+    ".text",
+    ".md",
+    ".rst",
+    ".tex",
+    ".log",
+    ".csv",
+    ".tsv",
+    ".srt",
+    ".org",
+    ".adoc",
+    ".fountain",
+    ".jsonl",
+}
+FORMATS = {".docx", ".epub", ".pdf", ".html", ".htm", ".xhtml"}
 _CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 FOLDERS = {
     ".git",
@@ -31,7 +46,7 @@ _SENTENCE_END = re.compile(
 
 def affinity(path: PurePath) -> float:
     """Known endings are text; anything else that decodes might be."""
-    return 0.9 if path.suffix.lower() in SUFFIXES else 0.2
+    return 0.9 if path.suffix.lower() in SUFFIXES | FORMATS else 0.2
 
 
 def skip_folder(path: PurePath) -> Reason | None:
@@ -78,6 +93,7 @@ TEXT = Modality(
     affinity=affinity,
     skip_folder=skip_folder,
     skip_file=skip_file,
+    reads_formats=True,
     guess_documents=guess_documents,
     end=end,
     end_name="sentence",

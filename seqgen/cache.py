@@ -1,0 +1,210 @@
+"""Prepared corpora on the disk: a folder each, written beside its place and moved there whole, that only its owner can read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from seqgen.errors import DataError, SeqgenError
+from seqgen.recipe import CorpusSettings, TokenizerSettings
+from seqgen.splits import SPLITS, Split
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
+
+VERSION = 3
+META, BASELINES, LENGTHS = "meta.json", "baselines.json", "lengths.npy"
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
+"""What a missing or damaged entry of the cache raises when it is opened."""
+_ENTRY = re.compile(r"[0-9a-f]{32}|\.making-.*")
+"""Names in the cache folder that are ours: it may be a folder that holds other things, too."""
+_BUFFER = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Where prepared corpora are kept: `$SEQGEN_CACHE`, or the system's folder for caches."""
+    return Path(os.environ.get("SEQGEN_CACHE") or platformdirs.user_cache_dir("seqgen", appauthor=False))
+
+
+def clean_cache() -> tuple[int, int]:
+    """Empties the cache; returns how many corpora and bytes it held."""
+    root = cache_folder()
+    entries = [path for path in root.glob("*") if path.is_dir() and _ENTRY.fullmatch(path.name)]
+    size = sum(path.stat().st_size for entry in entries for path in entry.rglob("*") if path.is_file())
+    for entry in entries:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(entries), size
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What an entry of the cache holds: settings, tokenizer, splits, and whatever else was noted of the corpus."""
+
+    folder: Path
+    meta: dict[str, Any]
+    settings: CorpusSettings
+    tokenizer_settings: TokenizerSettings
+    tokenizer: Tokenizer
+    splits: dict[str, Split]
+
+
+def open_entry(folder: Path) -> Entry:
+    """An entry of the cache; one of `DAMAGE` where there is none, or not a whole one."""
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    data = (folder / meta["tokenizer_file"]).read_bytes()
+    tokenizer = TOKENIZERS[meta["tokenizer_settings"]["kind"]].from_bytes(data)
+    settings = CorpusSettings(**{**meta["settings"], "sources": tuple(meta["settings"]["sources"])})
+    tokenizer_settings = TokenizerSettings(**meta["tokenizer_settings"])
+    np.load(folder / LENGTHS, mmap_mode="r", allow_pickle=False)  # whoever wants it finds it whole
+    baselines = _read_baselines(folder)
+    splits = {}
+    for name in SPLITS:
+        about = meta["splits"][name]
+        starts = np.load(folder / f"{name}-starts.npy", allow_pickle=False)
+        ids = _map(folder / f"{name}.ids", np.dtype(about["dtype"]), about["symbols"])
+        splits[name] = Split(ids, starts, about["characters"], baselines[name])
+    return Entry(folder, meta, settings, tokenizer_settings, tokenizer, splits)
+
+
+def keep_baselines(folder: Path, baselines: dict[str, dict[str, float]]) -> None:
+    """Notes what the baselines need beside an entry; not being able to is no harm."""
+    with contextlib.suppress(OSError):
+        beside = folder / f"{BASELINES}.{os.getpid()}"
+        beside.write_text(json.dumps(baselines), encoding="utf-8")
+        beside.replace(folder / BASELINES)
+
+
+class SplitWriter:
+    """Appends the documents of one split, as ids, to a file.
+
+    Args:
+        file: to write to.
+        tokenizer: of the corpus.
+    """
+
+    def __init__(self, file: BinaryIO, tokenizer: Tokenizer) -> None:
+        self._file, self._tokenizer = file, tokenizer
+        self.dtype = np.dtype(np.uint8 if tokenizer.size <= 1 << 8 else "<u2" if tokenizer.size <= 1 << 16 else "<u4")
+        self._opening = np.array([DOCUMENT], dtype=self.dtype).tobytes()
+        self._held = bytearray()
+        self._digest = hashlib.sha256()
+        self.starts = array("q")
+        self.symbols = self.characters = 0
+
+    def write(self, text: str, opens: bool) -> None:
+        """Adds a stretch of text; `opens` where a document begins with it."""
+        if opens:
+            self.starts.append(self.symbols)
+            self._held += self._opening
+            self.symbols += 1
+        ids = self._tokenizer.encode(text).astype(self.dtype, copy=False)
+        self._held += ids.tobytes()
+        self.symbols += len(ids)
+        self.characters += len(text)
+        if len(self._held) > _BUFFER:
+            self._flush()
+
+    def finish(self) -> dict[str, Any]:
+        """What is to be known of the split; its data is on the disk then."""
+        self._flush()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return {"dtype": self.dtype.str, "symbols": self.symbols, "characters": self.characters,
+                "digest": self._digest.hexdigest()}  # fmt: skip
+
+    def _flush(self) -> None:
+        self._file.write(self._held)
+        self._digest.update(self._held)
+        self._held.clear()
+
+
+class EntryWriter:
+    """A new entry of the cache, not visible before `commit`.
+
+    Args:
+        folder: its place.
+        tokenizer: of the corpus.
+        making: a folder beside it.
+    """
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, making: Path, files: contextlib.ExitStack) -> None:
+        self.folder, self.tokenizer, self._entry = folder, tokenizer, making / "entry"
+        self._entry.mkdir(mode=0o700)
+        self.splits = {
+            name: SplitWriter(files.enter_context((self._entry / f"{name}.ids").open("wb")), tokenizer)
+            for name in SPLITS
+        }
+
+    def commit(self, meta: dict[str, Any], lengths: Ids) -> None:
+        """Makes it the entry, with what is to be noted of the corpus and the lengths of its documents in characters."""
+        np.save(self._entry / LENGTHS, lengths)
+        data = self.tokenizer.to_bytes()
+        name = f"tokenizer.{self.tokenizer.suffix}"
+        _write_synced(self._entry / name, data)
+        splits = {name: writer.finish() for name, writer in self.splits.items()}
+        for split, writer in self.splits.items():
+            np.save(self._entry / f"{split}-starts.npy", np.frombuffer(writer.starts, dtype=np.int64))
+        digest = hashlib.sha256(data + json.dumps([splits[name]["digest"] for name in SPLITS]).encode()).hexdigest()
+        whole = {**meta, "tokenizer_file": name, "splits": splits, "digest": digest}
+        _write_synced(self._entry / META, json.dumps(whole).encode())
+        with contextlib.suppress(*DAMAGE):  # another process made the same entry just now: it may be in use
+            open_entry(self.folder)
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._entry.replace(self.folder)
+
+
+@contextlib.contextmanager
+def new_entry(folder: Path, tokenizer: Tokenizer) -> Iterator[EntryWriter]:
+    """A new entry for this place; what is not committed in the end is gone.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making,  # for its owner alone
+            contextlib.ExitStack() as files,
+        ):
+            yield EntryWriter(folder, tokenizer, Path(making), files)
+    except OSError as error:
+        raise DataError(
+            f"the prepared corpus cannot be written: {error.strerror or error}",
+            where=str(folder.parent),
+            hint="Free some space there (seqgen corpus clean), or set SEQGEN_CACHE to another folder.",
+        ) from error
+
+
+def _read_baselines(folder: Path) -> dict[str, dict[str, float]]:
+    """What was noted of the baselines of each split; nothing where that is missing or damaged."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        noted = json.loads((folder / BASELINES).read_text(encoding="utf-8"))
+        return {name: {model: float(bits) for model, bits in noted.get(name, {}).items()} for name in SPLITS}
+    return {name: {} for name in SPLITS}
+
+
+def _map(path: Path, dtype: np.dtype[Any], symbols: int) -> npt.NDArray[Any]:
+    """The ids of a split; an empty file cannot be mapped."""
+    if path.stat().st_size != symbols * dtype.itemsize:
+        raise ValueError(f"{path} is not of the length that was noted")
+    return np.memmap(path, dtype, "r") if symbols else np.zeros(0, dtype)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

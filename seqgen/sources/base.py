@@ -1,0 +1,61 @@
+"""What a source of text is, and the account of what was left out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing to read: a file, a member of an archive, or data that is already here (standard input, a card's entry)."""
+
+    name: str
+    path: Path | None = None
+    """The file on the disk; of a member, the archive."""
+    data: bytes | None = None
+    opener: Callable[[], BinaryIO] | None = None
+    """How a member of an archive is opened."""
+    inside: PurePath | None = None
+    """Its path inside the folder or archive that the user named; the name ends in it (with ! behind an archive)."""
+    asked_for: bool = False
+    """Named by the user, so that it may not be left out in silence: an unusable one is an error."""
+
+    def stamp(self) -> str:
+        """What the cache knows the source by: path, size and time of a file, the hash of other data."""
+        if self.path is None:
+            return f"{self.name}:{hashlib.sha256(self.data or b'').hexdigest()}"
+        try:
+            status = self.path.stat()
+        except OSError as error:  # gone meanwhile, or in a locked folder: reading it says what is wrong
+            return f"{self.name}:{self.path}:{error.strerror}"
+        return f"{self.name}:{self.path}:{status.st_size}:{status.st_mtime_ns}"
+
+    def open(self) -> BinaryIO:
+        """A stream of its bytes; OSError where it cannot be read."""
+        if self.opener is not None:
+            return self.opener()
+        return io.BytesIO(self.data or b"") if self.path is None else self.path.open("rb")
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name in lower case, with the dot."""
+        return Path(self.name).suffix.lower()
+
+
+@dataclass
+class LeftOut:
+    """Why what was left out: reason -> names."""
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    _seen: set[tuple[str, str]] = field(default_factory=set, repr=False)
+
+    def add(self, name: str, reason: str) -> None:
+        """Counts one file or folder, once however often it is found."""
+        if (name, reason) not in self._seen:
+            self._seen.add((name, reason))
+            self.names.setdefault(reason, []).append(name)

@@ -1,0 +1,185 @@
+"""Text -> documents, as a stream that needs little memory however long a document is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import PurePath
+
+from seqgen.errors import DataError
+from seqgen.modalities import Modality
+from seqgen.sources.base import LeftOut, Source
+from seqgen.sources.tables import SUFFIXES as TABLES
+from seqgen.sources.tables import read_column
+from seqgen.sources.texts import read_text
+
+Stream = Iterator[str | None]
+"""Documents one after another: the pieces of each, and None after its last."""
+LONGEST_PIECE = 1 << 22
+"""Characters of a document that are held back at most while its end is looked for."""
+HEAD = 1 << 20
+"""Characters of a file that tell what it is."""
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_BEGUN_BLANK_LINE = re.compile(r"\n[ \t]*\Z")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How sources are read: what a file means, what a document is, the encoding, and the column of a table."""
+
+    modality: Modality
+    documents: str
+    encoding: str
+    column: str = ""
+
+    def read(self, source: Source, left_out: LeftOut) -> Stream:
+        """The documents of one source; nothing, where its kind of corpus leaves it out.
+
+        Raises:
+            DataError: it cannot be used.
+        """
+        chunks = read_text(source, self.encoding)
+        first = next(chunks, "")
+        if not source.asked_for and (reason := self.modality.skip_file(PurePath(source.name), first[:HEAD])):
+            left_out.add(source.name, reason)
+            return
+        whole = chain([first] if first else [], chunks)
+        if self.column:
+            yield from self._read_rows(source, whole, left_out)
+        else:
+            yield from cut(whole, self.documents)
+
+    def _read_rows(self, source: Source, chunks: Iterator[str], left_out: LeftOut) -> Stream:
+        if source.suffix not in TABLES:
+            raise DataError(
+                "not a table, but a column was asked for",
+                where=source.name,
+                hint=f"Tables end in {', '.join(TABLES)}; leave --column out to read it as text.",
+            )
+        for value in read_column(lines_of(chunks), source.suffix, self.column, source.name, left_out.add):
+            yield value
+            yield None
+
+
+def read_head(source: Source, encoding: str) -> str:
+    """The beginning of a source's text; empty where it is none."""
+    try:
+        return next(read_text(source, encoding), "")[:HEAD]
+    except DataError:
+        return ""
+
+
+def cut(chunks: Iterable[str], documents: str) -> Stream:
+    """A file's text as documents; empty ones are dropped."""
+    if documents == "file":
+        yield from _whole(chunks)
+    elif documents == "blank-line":
+        yield from _cut_at(chunks, _BLANK_LINE.split, _begun_blank_line, trim="\n")
+    else:
+        separator = "\n" if documents == "line" else documents.replace("\\n", "\n").replace("\\t", "\t")
+        yield from _cut_at(chunks, lambda text: text.split(separator), lambda text: len(separator) - 1)
+
+
+def lines_of(chunks: Iterable[str]) -> Iterator[str]:
+    """Lines with their ends; only the line feed ends one."""
+    held: list[str] = []
+    for chunk in chunks:
+        first, *rest = chunk.split("\n")
+        held.append(first)
+        for after in rest:
+            yield "".join(held) + "\n"
+            held = [after]
+    if held and (last := "".join(held)):
+        yield last
+
+
+def _whole(chunks: Iterable[str]) -> Stream:
+    """One document. Its pieces end after a line where they can, so that a tokenizer meets no half words."""
+    held, empty = "", True
+    for chunk in chunks:
+        text = held + chunk
+        end = text.rfind("\n") + 1
+        if end == 0 and len(text) > LONGEST_PIECE:
+            end = len(text)
+        if end:
+            yield text[:end]
+            empty = False
+        held = text[end:]
+    if held:
+        yield held
+        empty = False
+    if not empty:
+        yield None
+
+
+def _cut_at(
+    chunks: Iterable[str], split: Callable[[str], list[str]], begun: Callable[[str], int], trim: str = ""
+) -> Stream:
+    """Documents between separators; a long one is handed on in pieces before its end is known.
+
+    Args:
+        chunks: of the text.
+        split: a text at its separators.
+        begun: how many characters at the end of a text may be the beginning of a separator.
+        trim: what is taken off at both ends of a document.
+    """
+    document = _Document(trim)
+    held = ""
+    for chunk in chunks:
+        *whole, held = split(held + chunk)
+        for part in whole:
+            if trim or document.is_begun or not part.strip():
+                yield from document.end(part)
+            else:  # the usual case, of which a list of titles has millions
+                yield part
+                yield None
+        ready = len(held) - begun(held) if len(held) > LONGEST_PIECE else 0
+        if ready > 0:
+            yield from document.add(held[:ready])
+            held = held[ready:]
+    yield from document.end(held)
+
+
+class _Document:
+    """What is known of a document while its end is looked for: white space waits until something follows it."""
+
+    def __init__(self, trim: str) -> None:
+        self._trim = trim
+        self._blank: list[str] = []  # pieces at its beginning
+        self._begun = False
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of it has come, were it only blanks."""
+        return self._begun or bool(self._blank)
+
+    def add(self, text: str) -> Iterator[str]:
+        """Hands on what may be handed on, now that the document goes on with this text."""
+        if not self._begun and not self._blank:
+            text = text.lstrip(self._trim) if self._trim else text
+        if self._begun:
+            yield text
+        elif text.strip():
+            yield from self._blank
+            yield text
+            self._begun = True
+        elif text:
+            self._blank.append(text)
+
+    def end(self, text: str) -> Stream:
+        """The same for its last piece; what follows is another document."""
+        if self._trim:
+            text = text.rstrip(self._trim)
+        if text:
+            yield from self.add(text)
+        if self._begun:
+            yield None
+        self._blank.clear()
+        self._begun = False
+
+
+def _begun_blank_line(text: str) -> int:
+    match = _BEGUN_BLANK_LINE.search(text)
+    return len(text) - match.start() if match else 0

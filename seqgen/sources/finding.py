@@ -1,0 +1,231 @@
+"""Paths, globs, archives, cards and standard input -> sources. What is left out is counted and named, never silent."""
+
+from __future__ import annotations
+
+import glob
+import importlib
+import os
+import stat
+import sys
+from pathlib import Path, PurePath
+
+from seqgen.cards import Card, card_names, load_card
+from seqgen.errors import DataError
+from seqgen.fetching import need
+from seqgen.modalities import MODALITIES, Modality
+from seqgen.sources.archives import is_archive, list_members
+from seqgen.sources.base import LeftOut, Source
+from seqgen.sources.texts import unreadable
+
+_NOT_REGULAR = "not a regular file"
+
+
+def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Source], Card | None]:
+    """What the arguments of the user name, in a fixed order; the card, where one of them is a card's name.
+
+    Raises:
+        DataError: nothing of that name, or what the user named cannot be read.
+    """
+    sources: list[Source] = []
+    card = None
+    for name in corpora:
+        if name == "-":
+            sources.append(Source("standard input", data=_typed_in(), asked_for=True))
+        elif _exists(name):
+            sources += _walk(Path(name), left_out) if _is_folder(Path(name)) else [_named_file(Path(name))]
+        elif glob.has_magic(name) and (found := sorted(glob.glob(name, recursive=True))):
+            sources += _matches(found, left_out)
+        elif name in card_names():
+            card = load_card(name)
+            sources += _card_sources(card, left_out)
+        else:
+            raise DataError(
+                "no such file, folder or corpus card",
+                where=name,
+                hint=f"Give a path, a glob in quotes, - for standard input, or a card: {', '.join(card_names())}.",
+            )
+    unique: dict[Path | int, Source] = {}
+    for index, source in enumerate(sources):
+        if source.asked_for or source.path not in unique:
+            unique[source.path or index] = source
+    return [member for source in unique.values() for member in _unpacked(source, left_out)], card
+
+
+def without_folders(sources: list[Source], modality: Modality, left_out: LeftOut) -> list[Source]:
+    """The sources that lie in no folder that this kind of corpus leaves out."""
+    kept = []
+    unwanted: dict[PurePath, tuple[PurePath, str] | None] = {}  # by the folder that a file lies in
+    for source in sources:
+        if source.inside is None:
+            kept.append(source)
+            continue
+        folder = source.inside.parent
+        if folder not in unwanted:
+            unwanted[folder] = _unwanted(folder, modality)
+        if (found := unwanted[folder]) is None:
+            kept.append(source)
+        else:
+            outermost, reason = found
+            below = len(str(source.inside)) - len(str(outermost))
+            left_out.add(source.name[:-below], reason)
+    return kept
+
+
+def _unwanted(folder: PurePath, modality: Modality) -> tuple[PurePath, str] | None:
+    """The outermost of a folder and those around it that is left out, and why."""
+    for each in (*reversed(folder.parents), folder):
+        if each.name and (reason := modality.skip_folder(each)):
+            return each, reason
+    return None
+
+
+def _unpacked(source: Source, left_out: LeftOut) -> list[Source]:
+    """A source as it is, or the members of an archive."""
+    if source.path is None or not is_archive(source.name):
+        return [source]
+    try:
+        members = list_members(source.path, source.name, left_out.add)
+    except DataError as error:
+        if source.asked_for:
+            raise
+        left_out.add(source.name, error.what)
+        return []
+    around, begin = source.inside or PurePath(), len(f"{source.name}!")
+    asked_for = source.asked_for and len(members) == 1  # a compressed file is what the user named; one of many is not
+    return [
+        Source(each.name, source.path, opener=each.open, inside=around / each.name[begin:], asked_for=asked_for)
+        for each in members
+    ]
+
+
+def _exists(name: str) -> bool:
+    """Whether there is such a path, as far as can be told."""
+    try:
+        return name != "" and Path(name).exists()  # an empty path would be the folder where we are
+    except PermissionError:
+        return True  # reading it says what is wrong
+    except OSError:
+        return False  # a name that is too long, say
+
+
+def _is_folder(path: Path | os.DirEntry[str]) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _matches(found: list[str], left_out: LeftOut) -> list[Source]:
+    """What a glob has found. A pipe among it was not named by anybody: waiting for it could take for ever."""
+    sources: list[Source] = []
+    for path in map(Path, found):
+        if _is_folder(path):
+            sources += _walk(path, left_out)
+        elif _unusable(path) == _NOT_REGULAR:
+            left_out.add(str(path.absolute()), _NOT_REGULAR)
+        else:
+            sources.append(_named_file(path))
+    return sources
+
+
+def _typed_in() -> bytes:
+    """All of standard input, since it can be read only once; nothing where the program was started without one."""
+    return sys.stdin.buffer.read() if sys.stdin else b""
+
+
+def _named_file(path: Path) -> Source:
+    """A file that the user named; a pipe is read at once, since it can be read only once."""
+    absolute = path.absolute()
+    try:
+        if stat.S_ISREG(absolute.stat().st_mode):
+            return Source(str(path), absolute, asked_for=True)
+        return Source(str(path), data=absolute.read_bytes(), asked_for=True)
+    except OSError as error:
+        raise unreadable(str(path), error) from error
+
+
+def _walk(
+    folder: Path, left_out: LeftOut, suffixes: tuple[str, ...] = (), exclude: frozenset[str] = frozenset()
+) -> list[Source]:
+    """The regular files under a folder, sorted; links to folders are not followed, so there is no loop."""
+    top = folder.absolute()
+    found: list[Source] = []
+    waiting = [PurePath()]
+    while waiting:
+        inside = waiting.pop()
+        here, folders = top / inside, []
+        for entry in _entries(here, left_out):
+            path = here / entry.name
+            if _is_folder(entry):
+                if reason := _folder_reason(path, entry, exclude):
+                    left_out.add(str(path), reason)
+                else:
+                    folders.append(inside / entry.name)
+            elif reason := _file_reason(entry, top):
+                left_out.add(str(path), reason)
+            elif not suffixes or path.suffix in suffixes:
+                found.append(Source(str(path), path, inside=inside / entry.name))
+        waiting += reversed(folders)
+    return found
+
+
+def _entries(folder: Path, left_out: LeftOut) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted by name. Of nearly all entries the system has told what they are: that saves asking."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        left_out.add(str(folder), f"cannot be read: {error.strerror}")
+        return []
+
+
+def _folder_reason(path: Path, entry: os.DirEntry[str], exclude: frozenset[str]) -> str | None:
+    """Why a folder in a folder is left out, or None. What only some kinds of corpus leave out waits for the guess."""
+    if _is_checkpoint(path):
+        return "seqgen checkpoint"
+    if path.name in exclude:
+        return "excluded by the card"
+    reasons = [modality.skip_folder(path) for modality in MODALITIES.values()]
+    if all(reasons):
+        return reasons[-1]
+    return "link to a folder" if entry.is_symlink() else None
+
+
+def _file_reason(entry: os.DirEntry[str], top: Path) -> str | None:
+    """Why a file in a folder is left out, or None."""
+    if reason := _unusable(entry):
+        return reason
+    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(top.resolve()):
+        return "link out of the folder"
+    return None
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        return (path / "checkpoint.json").is_file()
+    except OSError:
+        return False  # the walk finds out, and says why
+
+
+def _unusable(path: Path | os.DirEntry[str]) -> str | None:
+    """Why what lies at a path cannot be read as a file, or None."""
+    try:
+        return None if path.is_file() else _NOT_REGULAR
+    except PermissionError as error:
+        return f"cannot be read: {error.strerror}"
+    except OSError:
+        return _NOT_REGULAR  # a link to itself
+
+
+def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
+    """What a card stands for. Its files count as found, not as named by the user: an unusable one is left out."""
+    if "url" in card.source:
+        path = need(card)
+        return [Source(f"{card.name}:{path}", path, asked_for=True)]
+    if "folder" in card.source:
+        found = _walk(
+            card.folder, left_out, tuple(card.source.get("suffixes", ())), frozenset(card.source.get("exclude", ()))
+        )
+        return [Source(f"{card.name}:{source.path}", source.path, inside=source.inside) for source in found]
+    entries: dict[str, str] = getattr(importlib.import_module(card.source["module"]), card.source["attribute"])
+    return [Source(f"{card.name}:{key}", data=text.encode()) for key, text in sorted(entries.items())]

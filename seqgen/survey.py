@@ -1,0 +1,56 @@
+"""``summarize()``: what a corpus is like, for those who look before they train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqgen.cache import LENGTHS
+from seqgen.corpus import Corpus
+from seqgen.duplicates import Repetition, repetition
+from seqgen.tokenizers import Ids
+
+LOOKED_AT = 6_000_000
+"""Symbols at most that are looked at: a third of them at the beginning of each split."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a corpus holds.
+
+    Attributes:
+        lengths: of its documents, in characters.
+        alphabet: its characters with their counts, the most frequent first; of the beginning of a large corpus.
+        repetition: how much of that beginning stands there before.
+        looked_at: how many characters that beginning has.
+    """
+
+    lengths: Ids
+    alphabet: list[tuple[str, int]]
+    repetition: Repetition
+    looked_at: int
+
+
+def summarize(corpus: Corpus) -> Summary:
+    """What a corpus holds, as far as a look at the beginning of each split can tell."""
+    text, added = _beginnings(corpus)
+    points, counts = np.unique(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), return_counts=True)
+    counts[points == ord("\n")] -= added
+    order = np.argsort(-counts, kind="stable")
+    alphabet = [(chr(points[place]), int(counts[place])) for place in order if counts[place] > 0]
+    lengths = np.load(corpus.folder / LENGTHS, allow_pickle=False)
+    return Summary(lengths, alphabet, repetition(text), len(text) - added)
+
+
+def _beginnings(corpus: Corpus) -> tuple[str, int]:
+    """The beginnings of all splits, with a line end put before each document; and how many were put there."""
+    texts, added = [], 0
+    line_end = corpus.tokenizer.encode("\n")
+    for split in corpus.splits.values():
+        ids = split.ids[: LOOKED_AT // 3]
+        starts = split.starts[split.starts < len(ids)]
+        added += len(starts)
+        ids = np.insert(ids, np.repeat(starts, len(line_end)), np.tile(line_end, len(starts)))
+        texts.append(corpus.tokenizer.decode(ids))
+    return "".join(texts), added
