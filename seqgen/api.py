@@ -13,13 +13,14 @@ from typing import Any
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
-from seqgen.corpus import read_split, reopen
+from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of
 from seqgen.generation import TILE, SampleSettings, Writing, generate, new_random_seed
 from seqgen.machine import default_threads, pick_device, torch_settings
 from seqgen.modalities import MODALITIES
+from seqgen.runs import reopen_corpus
 from seqgen.splits import SPLITS
 from seqgen.tokenizers import DOCUMENT
 
@@ -174,7 +175,7 @@ class Loaded:
         random_seed = new_random_seed() if random_seed is None else random_seed
         prompt = self._prompt(seed)
         if count == 1:
-            writing = self._writing(settings)
+            writing = self._writing(settings, prompt)
             yield Sample(
                 0, seed, random_seed, "single", writing, self._stream(seed, prompt, settings, random_seed, writing)
             )
@@ -210,20 +211,20 @@ class Loaded:
             raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
         if split is not None and split not in SPLITS:
             raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
-        recipe, record = self.checkpoint.recipe, self.checkpoint.manifest.corpus
         corpus = None
         try:
-            corpus = reopen(recipe.corpus, recipe.tokenizer, record.get("entry", ""), record.get("digest", ""))
+            corpus = reopen_corpus(self.checkpoint).with_baselines()
         except DataError:
             if not corpora:
                 raise
         with torch_settings(default_threads(), self.device):
             if corpora:
-                part = read_split(corpora, recipe.corpus, self.tokenizer, corpus.splits["train"] if corpus else None)
+                learned = corpus.splits["train"] if corpus else None
+                part = read_split(corpora, self.checkpoint.recipe.corpus, self.tokenizer, learned)
                 return evaluate(self.model, self.tokenizer, part, ", ".join(corpora))
             assert corpus is not None
             split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
-            return evaluate(self.model, self.tokenizer, corpus.splits[split], split)
+            return evaluate(self.model, self.tokenizer, corpus.with_xz(split).splits[split], split)
 
     def unknown(self, seed: str) -> list[str]:
         """The characters of a seed that the model never learned as such."""
@@ -237,8 +238,8 @@ class Loaded:
             )
         return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
 
-    def _writing(self, settings: SampleSettings) -> Writing:
-        return Writing(self.tokenizer, settings, self.modality)
+    def _writing(self, settings: SampleSettings, prompt: list[int]) -> Writing:
+        return Writing(self.tokenizer, settings, self.modality, prompt)
 
     def _stream(
         self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, writing: Writing
@@ -256,7 +257,7 @@ class Loaded:
         self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, indices: range
     ) -> Iterator[Sample]:
         start = time.perf_counter()
-        writings, interrupted = [self._writing(settings) for _ in indices], False
+        writings, interrupted = [self._writing(settings, prompt) for _ in indices], False
         if not all(writing.is_done() for writing in writings):
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]

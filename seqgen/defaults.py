@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from seqgen.recipe import Overrides, Recipe
+from seqgen.recipe import Overrides, Recipe, TrainingSettings
 
 NOMINAL_SECONDS = 180.0
 """Assumed training time where the user gave steps or epochs instead of a time."""
@@ -18,6 +20,19 @@ NOMINAL_RATE = 4e11
 EFFICIENCY = 0.33
 """Share of the machine's matrix rate that training reaches, roughly."""
 GPU_LANES = 128
+RATES = {name: getattr(TrainingSettings(), name) for name in ("learning_rate", "matrix_rate")}
+INHERITED_RATE = 0.3
+"""Share of the usual learning rates for a training that begins with a trained model."""
+PIECES = ((20_000_000, 4096), (5_000_000, 2048), (2_000_000, 1024))
+"""From how many characters on a text is learned in how many pieces."""
+LARGEST_ALPHABET = 400
+"""With more characters than this, each of them says as much as a piece does: Chinese, for example."""
+PROBED_CHARACTERS = 100_000
+"""Of each file, to see whether it holds language."""
+MANY_WORDS = 200
+OFTEN = 20
+"""Times that a symbol stands there on average; a word of a language does so ten times less often."""
+LONGEST_SYMBOL = 16
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,7 @@ class Facts:
         seconds: of training.
         matrix_rate: floating point operations per second in large matrix products.
         device: "cpu", "cuda" or "mps".
+        hidden: units of the model that the training begins from; None: it begins from nothing.
     """
 
     symbols: int
@@ -37,6 +53,45 @@ class Facts:
     seconds: float
     matrix_rate: float
     device: str = "cpu"
+    hidden: int | None = None
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """What the choice of symbols depends on.
+
+    Attributes:
+        characters: of the whole corpus.
+        alphabet: different characters, as far as was looked.
+        is_symbols: whether it `looks_like_symbols`.
+    """
+
+    characters: int
+    alphabet: int
+    is_symbols: bool
+
+
+def choose_tokenizer(facts: TextFacts) -> dict[str, Any]:
+    """What a symbol is: pieces of words where there is text enough to learn how they follow each other, and where an
+    alphabet spells them. They are three times fewer than characters, so three times as much is read in the same time.
+    """
+    if facts.is_symbols:
+        return {"kind": "symbols"}
+    for least, vocabulary in PIECES:
+        if facts.characters >= least and facts.alphabet <= LARGEST_ALPHABET:
+            return {"kind": "bpe", "vocabulary": vocabulary}
+    return {"kind": "characters"}
+
+
+def looks_like_symbols(heads: Sequence[str]) -> bool:
+    """Whether texts are sequences of some kind (chords, moves, bases) and not language: few words, each of them often,
+    and hardly any punctuation."""
+    words = [word for head in heads for word in head[:PROBED_CHARACTERS].split()]
+    kinds = set(words)
+    if len(words) < MANY_WORDS or len(kinds) > len(words) / OFTEN:
+        return False
+    ended = sum(word[-1] in ".,;:!?\u3002\uff0c" for word in words)
+    return ended < 0.005 * len(words) and max(map(len, kinds)) <= LONGEST_SYMBOL
 
 
 def choose(facts: Facts) -> Overrides:
@@ -44,13 +99,13 @@ def choose(facts: Facts) -> Overrides:
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds  # floating point operations
     by_time = 256 * (budget / 2.6e13) ** 0.25
     by_corpus = 96 * (facts.symbols / 1e4) ** 0.25
-    hidden = _round(min(by_time, by_corpus * 1.5), 32, 64, 1024)
+    hidden = facts.hidden or _round(min(by_time, by_corpus * 1.5), 32, 64, 1024)
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
     dropout = _between(0.13 * math.log2(max(1.0, epochs / 4)), 0.0, 0.5)
     lanes, window = _batch(facts)
-    return {
+    chosen: Overrides = {
         "model": {
             "layers": 2,
             "hidden": hidden,
@@ -60,6 +115,9 @@ def choose(facts: Facts) -> Overrides:
         },
         "training": {"lanes": lanes, "window": window, "patience": 8},
     }
+    if facts.hidden is not None:  # what was learned before is to be kept, not learned over
+        chosen["training"] |= {name: rate * INHERITED_RATE for name, rate in RATES.items()}
+    return chosen
 
 
 def describe(recipe: Recipe, facts: Facts) -> str:

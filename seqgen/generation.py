@@ -137,15 +137,20 @@ class Writing:
         tokenizer: turns ids into bytes.
         settings: length and stop texts.
         modality: says where a unit ends, for samples without a length.
+        prompt: the ids that it goes on from; between symbols there may be a space that belongs to neither.
     """
 
-    def __init__(self, tokenizer: Tokenizer, settings: SampleSettings, modality: Modality) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, settings: SampleSettings, modality: Modality, prompt: Sequence[int] = ()
+    ) -> None:
         self.settings, self.modality = settings, modality
         self.data = b""
         self.text = ""
         self.symbols = 0
         self.stopped_by: str | None = "length" if settings.length == 0 else None
         self._decoder = tokenizer.decoder()
+        for symbol in prompt:
+            self._decoder.feed(symbol)
         self._shown = 0
         self._borders = deque([(0, 0)], maxlen=KEPT_BORDERS)
         """The latest places, in characters and in bytes, where a drawn symbol was complete."""

@@ -20,11 +20,13 @@ from seqgen.checkpoint import (
     TrainingState,
     checkpoint_roots,
     find_checkpoint,
+    list_checkpoints,
     new_folder,
     versions,
 )
 from seqgen.corpus import Corpus, absolute_source, prepare, reopen
 from seqgen.errors import CheckpointError, UsageError
+from seqgen.inheritance import Inheritance, inherit, is_source
 from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
 from seqgen.models import CELLS
 from seqgen.optimizers import OPTIMIZERS
@@ -45,6 +47,7 @@ class Request:
     device: str | None
     threads: int | None
     random_seed: int | None
+    init_from: str | None
     started: float
 
     def overrides(self) -> Overrides:
@@ -62,6 +65,8 @@ class Request:
             "device": self.device and pick_device(self.device),
         }
         flags["training"] = {name: value for name, value in given.items() if value is not None}
+        if self.init_from:
+            flags["training"]["init_from"] = self.init_from
         return merge(from_recipe, check_overrides(self.settings), flags)
 
 
@@ -75,6 +80,7 @@ class Run:
         chosen_by_user: the settings that are not defaults.
         started: when the user's command began, a first preparation of the corpus not counted.
         note: what was chosen, for people.
+        inheritance: a trained model to begin from.
     """
 
     recipe: Recipe
@@ -86,6 +92,7 @@ class Run:
     chosen_by_user: Overrides
     started: float
     note: str = ""
+    inheritance: Inheritance | None = None
 
 
 def start_run(request: Request) -> Run:
@@ -97,20 +104,29 @@ def start_run(request: Request) -> Run:
     _check_names(overrides)
     _check_contradictions(request)
     began = clock.monotonic()
-    corpus = prepare({section: overrides.get(section, {}) for section in ("corpus", "tokenizer")})
-    prepared = clock.monotonic() - began if corpus.fresh else 0.0
-    training = overrides.setdefault("training", {})
+    inheritance, training = None, overrides.setdefault("training", {})
+    if training.get("init_from"):
+        inheritance = inherit(training["init_from"])
+        inheritance.check(overrides)
+        training["init_from"] = str(inheritance.source)
+        overrides["tokenizer"] = {**vars(inheritance.tokenizer_settings), **overrides.get("tokenizer", {})}
+    asked = {section: overrides.get(section, {}) for section in ("corpus", "tokenizer")}
+    corpus = prepare(asked, inheritance.tokenizer if inheritance else None).with_baselines()
+    prepared = clock.monotonic() - began
     device = training["device"] = pick_device(training.get("device", "auto"))
     threads = training.setdefault("threads", default_threads())
     budget = request.budget or (None if "steps" in training else Budget(seconds=DEFAULT_SECONDS))
-    facts = _facts(corpus, budget, device, threads)
-    resolved = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
+    facts = _facts(corpus, budget, device, threads, inheritance)
+    resolved: Overrides = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
+    if inheritance:
+        resolved["model"] = inheritance.shape
     recipe = Recipe.from_dict(merge(defaults.choose(facts), overrides, resolved))
     folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
     manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
-    writer, note = CheckpointWriter(folder), defaults.describe(recipe, facts)
-    return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note)
+    note = defaults.describe(recipe, facts) + (_offer(corpus) if inheritance is None else "")
+    writer = CheckpointWriter(folder)
+    return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note, inheritance)
 
 
 def open_run(request: Request) -> Run:
@@ -125,10 +141,7 @@ def open_run(request: Request) -> Run:
         _check_names(checkpoint.recipe.to_dict())
         _check_same(request.overrides(), checkpoint.recipe)
         pick_device(checkpoint.recipe.training.device)
-        record = manifest.corpus
-        corpus = reopen(
-            checkpoint.recipe.corpus, checkpoint.recipe.tokenizer, record.get("entry", ""), record.get("digest", "")
-        )
+        corpus = reopen_corpus(checkpoint).with_baselines()
         budget = _more(request.budget, manifest)
         over = state.values["step"] >= checkpoint.recipe.training.steps or manifest.status == "finished"
         if budget is None and over:
@@ -151,6 +164,33 @@ def open_run(request: Request) -> Run:
     except BaseException:
         writer.close()
         raise
+
+
+SMALL = 200_000
+"""Characters: a smaller text learns better from the weights of a larger one."""
+
+
+def _offer(corpus: Corpus) -> str:
+    """What to tell those who bring a small text."""
+    if corpus.characters >= SMALL:
+        return ""
+    fitting = [
+        checkpoint.name
+        for checkpoint in list_checkpoints()
+        if checkpoint.recipe.corpus.kind == corpus.settings.kind
+        and checkpoint.manifest.corpus.get("characters", 0) > 4 * corpus.characters
+    ]
+    known = f" (at hand: {', '.join(fitting[:3])})" if fitting else ""
+    return (
+        f"\na small text: it is learned better from a model of a larger one of its kind, --init-from CHECKPOINT{known}"
+    )
+
+
+def reopen_corpus(checkpoint: Checkpoint) -> Corpus:
+    """The corpus that a checkpoint was trained on."""
+    recipe, record = checkpoint.recipe, checkpoint.manifest.corpus
+    tokenizer = checkpoint.tokenizer()
+    return reopen(recipe.corpus, recipe.tokenizer, tokenizer, record.get("entry", ""), record.get("digest", ""))
 
 
 FEW_STEPS = 8
@@ -206,14 +246,17 @@ def name_for(sources: tuple[str, ...]) -> str:
     return re.sub(r"[^\w-]+", "-", stem).strip("-") or "model"
 
 
-def _facts(corpus: Corpus, budget: Budget | None, device: str, threads: int) -> defaults.Facts:
+def _facts(
+    corpus: Corpus, budget: Budget | None, device: str, threads: int, inheritance: Inheritance | None
+) -> defaults.Facts:
     """What the choice of defaults depends on."""
     seconds, rate = defaults.NOMINAL_SECONDS, defaults.NOMINAL_RATE
     if budget and budget.seconds:  # without a time the choice must not depend on the machine's mood
         with torch_settings(threads, device):
             rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
         seconds = budget.seconds
-    return defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device)
+    hidden = inheritance.shape["hidden"] if inheritance else None
+    return defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device, hidden)
 
 
 def _more(budget: Budget | None, manifest: Manifest) -> Budget | None:
@@ -269,6 +312,8 @@ def _check_same(overrides: Overrides, recipe: Recipe) -> None:
             before = old[section][name]
             if name == "sources":
                 value = tuple(map(absolute_source, value))
+            if name == "init_from" and is_source(value, before):
+                continue
             if name not in ("steps", "schedule", "evaluate_every", "evaluate_symbols") and value != before:
                 differ.append(f"{section}.{name} is {value!r}, was {before!r}")
     if differ:

@@ -15,6 +15,7 @@ from seqgen.checkpoint import TrainingState
 from seqgen.corpus import Corpus
 from seqgen.errors import TrainingError
 from seqgen.evaluation import validation_nats
+from seqgen.inheritance import Inheritance
 from seqgen.lanes import Lanes
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Batch, State
@@ -66,9 +67,12 @@ class Trainer:
         recipe: resolved.
         corpus: prepared as the recipe says.
         model: a name from `MODELS`.
+        inheritance: a trained model to begin from.
     """
 
-    def __init__(self, recipe: Recipe, corpus: Corpus, model: str = "language") -> None:
+    def __init__(
+        self, recipe: Recipe, corpus: Corpus, model: str = "language", inheritance: Inheritance | None = None
+    ) -> None:
         settings = recipe.training
         self.recipe, self.corpus = recipe, corpus
         line_end = corpus.tokenizer.encode("\n").tolist()
@@ -81,6 +85,8 @@ class Trainer:
         )
         self.model = MODELS[model](corpus.tokenizer.size, recipe.model)
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
+        if inheritance is not None:
+            inheritance.pass_on(self.model, corpus.tokenizer)
         self.model.to(settings.device).train()
         self.noise = torch.Generator(settings.device).manual_seed(settings.random_seed + 1)
         self.model.noise = self.noise

@@ -47,7 +47,7 @@ class Progress:
     """What a training tells while it runs.
 
     Attributes:
-        phase: "prepared", "planned", "training" or "evaluating".
+        phase: "preparing", "prepared", "planned", "training" or "evaluating".
         message: for people, where there is something to say.
         step: updates so far.
         steps: planned in all.
@@ -129,6 +129,7 @@ def train(
     device: str | None = None,
     threads: int | None = None,
     random_seed: int | None = None,
+    init_from: str | Path | None = None,
     progress: Listener | None = None,
     started: float | None = None,
 ) -> Outcome:
@@ -148,6 +149,7 @@ def train(
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: processor threads.
         random_seed: of weights, dropout and order.
+        init_from: a checkpoint whose weights to begin with; its symbols are kept, and new ones added.
         progress: called with each `Progress`.
         started: `time.monotonic()` when the user's command began; default now.
 
@@ -167,9 +169,11 @@ def train(
         device=device,
         threads=threads,
         random_seed=random_seed,
+        init_from=str(init_from) if init_from is not None else None,
         started=clock.monotonic() if started is None else started,
     )
     say = progress or (lambda _: None)
+    say(Progress("preparing"))
     run = open_run(request) if resume else start_run(request)
     try:
         with torch_settings(run.recipe.training.threads, run.recipe.training.device), _Interruption() as interruption:
@@ -236,6 +240,8 @@ class _Session:
         split = f"split {corpus.settings.split} by {corpus.split_by}"
         missing = f", {left_out} files or folders left out (seqgen corpus stats names them)" if left_out else ""
         self.say(Progress("prepared", message=f"{what}, {split}{missing}"))
+        for note in corpus.notes:
+            self.say(Progress("prepared", message=note))
         self.say(Progress("planned", message=self.run.note, folder=self.writer.folder))
 
     def _plan(self) -> tuple[Trainer, Pacer | None]:
@@ -248,7 +254,7 @@ class _Session:
             limit = max(0.5, min(4.0, CALIBRATION_SHARE * (seconds or 0.0)))
             dtype, step_seconds = self._calibrate(recipe, limit, fixed_dtype="dtype" in settled)
             recipe = recipe.replace(dtype=dtype)
-        trainer = Trainer(recipe, self.corpus, self.manifest.model)
+        trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
             trainer.restore(run.state)
             self.writer.cut(METRICS, trainer.counters.metrics_length)
@@ -267,7 +273,8 @@ class _Session:
         else:
             looks = looks_for(steps, recipe.training.lanes, recipe.training.window, len(self.corpus.splits["valid"]))
             chosen = {name: value for name, value in looks.items() if name not in settled}
-            trainer = Trainer(recipe.replace(steps=steps, schedule=(), **chosen), self.corpus, self.manifest.model)
+            recipe = recipe.replace(steps=steps, schedule=(), **chosen)
+            trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.defaults import Facts, choose, describe
-from seqgen.recipe import Recipe, TrainingSettings
+from seqgen.defaults import Facts, TextFacts, choose, choose_tokenizer, describe, looks_like_symbols
+from seqgen.recipe import Recipe, TokenizerSettings, TrainingSettings
+from seqgen.tokenizers import TOKENIZERS
+from tests.texts import verse
 
 FACTS = st.builds(
     Facts,
@@ -62,3 +65,47 @@ def test_a_text_that_is_read_many_times_gets_dropout_and_one_read_once_next_to_n
     large = choose(dataclasses.replace(NOVEL, symbols=10**9))["model"]["hidden_dropout"]
     assert small > 0.3
     assert large < 0.05
+
+
+# What a symbol is
+
+CHORDS = "C G Am F C G F7 F\nBb Eb C C G Am\n" * 20
+SYMBOLS = {
+    "chords": CHORDS,
+    "moves": "e4 e5 Nf3 Nc6 Bb5 a6 O-O\nd4 d5 c4 e6 Nf3 Nf6 O-O\n" * 20,
+    "bases": "A C G T T A C G\n" * 30,
+    "numbers": "60 62 64 65 67 -1 60\n" * 40,
+}
+LANGUAGE = {
+    "verse": verse(6000),
+    "one sentence again and again": "the cat sat on the mat. " * 300,
+    "few lines": CHORDS[:300],
+    "Japanese": "これは犬です。それは猫です。\n" * 300,
+    "one long line": "x" * 100_000,
+    "genes without spaces": "ACGTTACG" * 1000 + "\n",
+    "different words": " ".join(f"word{number}" for number in range(3000)),
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("name", SYMBOLS)
+def test_sequences_of_few_kinds_of_symbols_are_known(name: str) -> None:
+    assert looks_like_symbols([SYMBOLS[name]])
+    assert looks_like_symbols(SYMBOLS[name].splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_language_is_not_taken_for_symbols(name: str) -> None:
+    assert not looks_like_symbols([LANGUAGE[name]])
+
+
+def test_no_text_at_all_is_not_taken_for_symbols() -> None:
+    assert not looks_like_symbols([])
+
+
+@pytest.mark.parametrize("is_symbols", [True, False])
+@given(characters=st.integers(0, 10**12), alphabet=st.integers(0, 200_000))
+def test_the_choice_of_symbols_is_one_that_there_is(is_symbols: bool, characters: int, alphabet: int) -> None:
+    settings = TokenizerSettings(**choose_tokenizer(TextFacts(characters, alphabet, is_symbols)))
+    assert settings.kind in TOKENIZERS
+    assert TOKENIZERS[settings.kind].by_line == is_symbols

@@ -62,13 +62,13 @@ def advance(trainer: Trainer, steps: int) -> None:
 
 
 class CtrlC:
-    """Presses Ctrl-C once, when a run has come to a step."""
+    """Presses Ctrl-C once, when a run has come to a step; before it is prepared that would simply end it."""
 
     def __init__(self, step: int = 0) -> None:
         self.step, self.pressed = step, False
 
     def __call__(self, progress: training.Progress) -> None:
-        if progress.step >= self.step and not self.pressed:
+        if progress.phase != "preparing" and progress.step >= self.step and not self.pressed:
             self.pressed = True
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -322,7 +322,7 @@ def test_odd_corpora_are_trained_on_or_refused_in_words(tmp_path: Path, text: st
 def test_progress_is_told_from_preparation_to_the_last_step(corpus_file: Path) -> None:
     told: list[training.Progress] = []
     train(corpus_file, steps=17, progress=told.append)
-    assert [progress.phase for progress in told][:2] == ["prepared", "planned"]
+    assert [progress.phase for progress in told][:3] == ["preparing", "prepared", "planned"]
     looks = [progress.look for progress in told if progress.look]
     assert looks[-1].step == 17 and looks[-1].valid_nats is not None
     assert any(progress.sample for progress in told)

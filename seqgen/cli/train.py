@@ -31,8 +31,15 @@ if TYPE_CHECKING:
     metavar="HOW",
     help="What a document is: file, line, blank-line, or a separator. Default: guessed and said.",
 )
+@click.option(
+    "--column", metavar="NAME", help="The column of a table (CSV, TSV, JSONL) to learn; each value is a document."
+)
 @click.option("--encoding", metavar="NAME", help="The text encoding of the files. Default utf-8.")
-@click.option("--tokenizer", metavar="NAME", help="What a symbol is: characters or bytes. Default characters.")
+@click.option(
+    "--tokenizer",
+    metavar="NAME",
+    help="What a symbol is: characters, bytes, bpe, unigram or symbols. Default: chosen for the corpus.",
+)
 @click.option("--cell", metavar="CELL", help="The recurrent cell: lstm, gru or rnn. Default lstm.")
 @click.option(
     "--set",
@@ -43,6 +50,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--recipe", metavar="FILE|CHECKPOINT", help="Take settings from a TOML file, or repeat a checkpoint's training."
+)
+@click.option(
+    "--init-from",
+    metavar="CHECKPOINT",
+    help="Begin with the weights of a trained model: for a small text, after training on a larger one of its kind.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run, or train a finished one further.")
 @click.option("--device", metavar="DEVICE", help="auto, cpu, cuda or mps. Default auto.")
@@ -79,14 +91,32 @@ def command(
         raise click.UsageError(
             "--seed is what a sample grows from. The seed of the random number generator is --random-seed."
         )
-    fields = (("corpus", "kind"), ("corpus", "documents"), ("corpus", "encoding"), ("model", "cell"))
+    fields = (
+        ("corpus", "kind"),
+        ("corpus", "documents"),
+        ("corpus", "column"),
+        ("corpus", "encoding"),
+        ("model", "cell"),
+    )
     settings = merge(*({section: {name: options[name]}} for section, name in fields if options[name] is not None))
     if options["tokenizer"] is not None:
         settings = merge(settings, {"tokenizer": {"kind": options["tokenizer"]}})
     for assignment in assignments:
         section, name, value = parse_assignment(assignment)
         settings = merge(settings, {section: {name: value}})
-    passed = ("time", "steps", "epochs", "name", "out", "recipe", "resume", "device", "threads", "random_seed")
+    passed = (
+        "time",
+        "steps",
+        "epochs",
+        "name",
+        "out",
+        "recipe",
+        "resume",
+        "device",
+        "threads",
+        "random_seed",
+        "init_from",
+    )
 
     from seqgen.cli.display import display_for
     from seqgen.training import train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ from seqgen.recipe import ModelSettings
 
 PROMPT_WINDOW = 512
 """Symbols of a prompt that are read at once."""
+
+SYMBOL_ROWS = ("embedding", "output", "output_bias")
+"""The weights that have a row for each symbol."""
 
 
 class Batch(NamedTuple):
@@ -54,6 +58,21 @@ class LanguageModel(nn.Module):
         if self.output is not None:
             nn.init.normal_(self.output, std=output_scale, generator=generator)
         nn.init.zeros_(self.output_bias)
+
+    def adopt(self, weights: Mapping[str, Tensor], rows: Tensor) -> None:
+        """Takes over the weights of a model of the same shape that knew other symbols.
+
+        Args:
+            weights: its `state_dict()`.
+            rows: for each of this model's symbols the id that it had there, or -1 where it is new and stays as it is; (size,).
+        """
+        known = rows >= 0
+        with torch.no_grad():
+            for name, tensor in self.state_dict().items():
+                if name in SYMBOL_ROWS:
+                    tensor[known] = weights[name][rows[known]]
+                else:
+                    tensor.copy_(weights[name])
 
     @property
     def device(self) -> torch.device:
