@@ -21,14 +21,18 @@ WITHOUT_TORCH = (
     "modalities/",
     "tokenizers/",
     "corpus.py",
-    "reading.py",
+    "survey.py",
+    "cache.py",
+    "sources/",
+    "fetching.py",
     "cards.py",
+    "duplicates.py",
     "baselines.py",
     "recipe.py",
     "pacing.py",
     "defaults.py",
 )
-BY_NAME = {"__init__.py", "cli/main.py", "reading.py"}
+BY_NAME = {"__init__.py", "cli/main.py", "sources/finding.py"}
 """The files that may look a module up by its name, out of sight of the other tests: the public names, the verbs, and
 the texts of a corpus card."""
 INNER_CLASSES = {"RecurrentLayer"}
@@ -163,7 +167,17 @@ def test_what_prepares_a_corpus_or_a_recipe_never_imports_torch(file: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("library", "home"), [("click", "cli/"), ("rich", "cli/"), ("prompt_toolkit", "cli/"), ("matplotlib", "plots.py")]
+    ("library", "home"),
+    [
+        ("click", "cli/"),
+        ("rich", "cli/"),
+        ("prompt_toolkit", "cli/"),
+        ("matplotlib", "plots.py"),
+        ("sentencepiece", "tokenizers/"),
+        ("docx", "sources/formats.py"),
+        ("pypdf", "sources/formats.py"),
+        ("bs4", "sources/pages.py"),
+    ],
 )
 def test_a_library_is_imported_at_home_only(library: str, home: str) -> None:
     assert [user for user in users(library) if not user.startswith(home)] == []

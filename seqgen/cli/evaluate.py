@@ -23,8 +23,9 @@ from seqgen.cli.common import checkpoint_argument, common_options, console, json
 def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device: str, as_json: bool) -> None:
     """Measure how well a model predicts text that it has not seen, beside simple baselines.
 
-    Without CORPUS the text is what was held out of the model's own corpus. The unit is bits per character; a
-    baseline that only counts is given in the same unit on the same text.
+    Without CORPUS the text is what was held out of the model's own corpus. The unit is bits per character. In the same
+    unit and on the same text: the best n-gram, which only counts (modified Kneser-Ney, its order chosen on validation
+    text), and what xz -9 needs when it has just seen the training text.
     """
     if corpus and split:
         raise click.UsageError("--split belongs to the model's own corpus, so it cannot be given with another CORPUS.")
@@ -43,7 +44,7 @@ def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device:
     table.add_column("bits per character", justify="right")
     table.add_row("this model", f"{result.bits_per_character:.3f}", style="bold")
     for name, value in result.baselines.items():
-        table.add_row(f"{name} (counting alone)", f"{value:.3f}")
+        table.add_row(name, f"{value:.3f}")
     console().print(table)
     perplexity, guessed = math.exp(result.nats_per_symbol), 100 * result.accuracy
     click.echo(

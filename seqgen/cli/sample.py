@@ -99,8 +99,8 @@ def command(
             f"hint: --seed {seed} is text that the sample grows from; the random number generator's seed is --random-seed"
         )
     if unknown := model.unknown(seed):
-        names = ", ".join(f"{character!r} (U+{ord(character):04X})" for character in unknown[:10])
-        say(f"warning: the model has not learned these characters of the seed, they are spelled in bytes: {names}")
+        names = ", ".join(map(_describe, unknown[:10]))
+        say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
     random_seed = options["random_seed"]
     for sample in model.samples(seed, settings, count, random_seed):
@@ -138,6 +138,11 @@ def _deliver(sample: Sample, streaming: bool) -> bool:
     if streaming:
         write("\n")
     return interrupted
+
+
+def _describe(part: str) -> str:
+    """A character with its number, since it may be one that cannot be seen; a longer part as it is."""
+    return f"{part!r} (U+{ord(part):04X})" if len(part) == 1 else repr(part)
 
 
 def _read_seed(seed: str | None, seed_file: str | None) -> str:
