@@ -213,18 +213,17 @@ class Loaded:
             raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
         corpus = None
         try:
-            corpus = reopen_corpus(self.checkpoint).with_baselines()
+            corpus = reopen_corpus(self.checkpoint)
         except DataError:
             if not corpora:
                 raise
         with torch_settings(default_threads(), self.device):
             if corpora:
-                learned = corpus.splits["train"] if corpus else None
-                part = read_split(corpora, self.checkpoint.recipe.corpus, self.tokenizer, learned)
+                part = read_split(corpora, self.checkpoint.recipe.corpus, self.tokenizer, corpus)
                 return evaluate(self.model, self.tokenizer, part, ", ".join(corpora))
             assert corpus is not None
             split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
-            return evaluate(self.model, self.tokenizer, corpus.with_xz(split).splits[split], split)
+            return evaluate(self.model, self.tokenizer, corpus.with_baselines().with_xz(split).splits[split], split)
 
     def unknown(self, seed: str) -> list[str]:
         """The characters of a seed that the model never learned as such."""

@@ -10,18 +10,14 @@ import contextlib
 import glob
 import hashlib
 import json
-import re
 import tempfile
-from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from seqgen import defaults
-from seqgen.baselines import count_baselines, xz_bits
 from seqgen.cache import (
     DAMAGE,
     VERSION,
@@ -33,15 +29,13 @@ from seqgen.cache import (
     open_entry,
 )
 from seqgen.cards import Card
-from seqgen.duplicates import Sketcher
 from seqgen.errors import DataError, UsageError
 from seqgen.modalities import MODALITIES
+from seqgen.passes import Texts
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
 from seqgen.sources import (
     LeftOut,
-    Reader,
     Source,
-    Stream,
     check_encoding,
     convert_all,
     documents_of,
@@ -52,12 +46,9 @@ from seqgen.sources import (
 )
 from seqgen.sources.tables import SUFFIXES as TABLES
 from seqgen.sources.tables import columns
-from seqgen.splits import MANY_DOCUMENTS, SPLITS, Measured, Plan, Split, plan_split
-from seqgen.tokenizers import TOKENIZERS, Ids, Tokenizer, bytes_of
-
-XZ = "xz -9"
-XZ_SYMBOLS = 64 << 20
-"""Symbols of the training text that xz is shown: what came before is out of its reach."""
+from seqgen.splits import SPLITS, Plan, Split, plan_split
+from seqgen.tokenizers import TOKENIZERS, Tokenizer
+from seqgen.yardsticks import XZ, compress, count
 
 
 @dataclass(frozen=True)
@@ -85,9 +76,9 @@ class Corpus:
 
     def with_baselines(self) -> Corpus:
         """The same, with what counting alone needs for its held-out splits; counted once, then kept in the cache."""
-        if any(split.baselines for split in self.splits.values()):
+        if any("unigram" in split.baselines for split in self.splits.values()):
             return self
-        counted = _count({name: self.splits[name] for name in SPLITS}, self.tokenizer)
+        counted = count({name: self.splits[name] for name in SPLITS}, self.tokenizer)
         keep_baselines(self.folder, counted)
         splits = {name: replace(split, baselines=counted.get(name, {})) for name, split in self.splits.items()}
         return replace(self, splits=splits)
@@ -99,7 +90,7 @@ class Corpus:
             return self
         splits = {
             **self.splits,
-            name: replace(split, baselines={**split.baselines, **_xz(learned, split, self.tokenizer)}),
+            name: replace(split, baselines={**split.baselines, **compress(learned, split, self.tokenizer)}),
         }
         keep_baselines(self.folder, {each: part.baselines for each, part in splits.items()})
         return replace(self, splits=splits)
@@ -167,7 +158,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
         guessed = {"documents": "row" if asked.get("column") else documents, "kind": kind}
         paths = tuple(map(absolute_source, asked.get("sources", ())))
         settings = CorpusSettings(**{**guessed, **({"split": card.split} if card else {}), **asked, "sources": paths})
-        texts = _Texts(sources, settings, left_out)
+        texts = Texts(sources, settings, left_out)
         measured = texts.measure()
         plan = plan_split(measured, settings.shares)
         chosen = defaults.choose_tokenizer(
@@ -197,7 +188,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
 
 
 def read_split(
-    sources: tuple[str, ...], settings: CorpusSettings, tokenizer: Tokenizer, learned: Split | None
+    sources: tuple[str, ...], settings: CorpusSettings, tokenizer: Tokenizer, corpus: Corpus | None
 ) -> Split:
     """Other text, encoded whole with the tokenizer of a trained model, so that the model can be evaluated on it.
 
@@ -205,7 +196,7 @@ def read_split(
         sources: files, folders, globs or names of cards.
         settings: of the corpus that the model was trained on.
         tokenizer: of the model.
-        learned: the model's training split, for the baselines; None where it is not at hand.
+        corpus: the model's own, from which the baselines learn; None where it is not at hand.
 
     Raises:
         DataError: there is no text.
@@ -218,111 +209,18 @@ def read_split(
         if tokenizer.by_line and card is None:
             documents = "line"
         column = settings.column if all(source.suffix in TABLES for source in found) else ""  # other text is just text
-        texts = _Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out)
-        texts.measure()
+        texts = Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out)
+        texts.measure(grouped=False)
         writer = SplitWriter(file, tokenizer)
         texts.encode(Plan("position", None, (1.0, 0.0, 0.0)), {"train": writer})
         about = writer.finish()
         file.seek(0)
         ids = np.frombuffer(file.read(), dtype=about["dtype"])
     split = Split(ids, np.frombuffer(writer.starts, dtype=np.int64), writer.characters)
-    if learned is None:
+    if corpus is None:
         return split
-    empty = Split(ids[:0], split.starts[:0], 0)
-    counted = _count({"train": learned, "valid": empty, "test": split}, tokenizer)["test"]
-    return replace(split, baselines={**counted, **_xz(learned, split, tokenizer)})
-
-
-class _Texts:
-    """The documents of a corpus, read again at each pass so that they need not be held in memory."""
-
-    def __init__(self, sources: list[Source], settings: CorpusSettings, left_out: LeftOut) -> None:
-        self.sources, self.settings, self.left_out = sources, settings, left_out
-        self.lengths: Ids = np.zeros(0, dtype=np.int64)
-        self.reader = Reader(MODALITIES[settings.kind], settings.documents, settings.encoding, settings.column)
-
-    def measure(self) -> Measured:
-        """The first pass. What cannot be used is left out here, and not read again.
-
-        Raises:
-            DataError: a source that the user named cannot be used, or there is no text in any.
-        """
-        lengths, digests, usable = array("q"), array("Q"), []
-        for source in self.sources:
-            before = len(lengths)
-            try:
-                for length, digest in _measure(self.reader.read(source, self.left_out)):
-                    lengths.append(length)
-                    digests.append(digest)
-            except DataError as error:
-                if source.asked_for:
-                    raise
-                self.left_out.add(source.name, _reason(error))
-                del lengths[before:], digests[before:]  # of what came before the place where it broke
-            if len(lengths) > before:
-                usable.append(source)
-        self.sources, self.lengths = usable, np.array(lengths, dtype=np.int64)
-        if self.lengths.sum() == 0:
-            self._refuse()
-        groups = self._near_duplicates() if len(lengths) >= MANY_DOCUMENTS else np.arange(len(lengths))
-        return Measured(self.lengths, np.array(digests, dtype=np.uint64), groups)
-
-    def training_text(self, plan: Plan) -> Iterator[str]:
-        """The second pass: the training text of all documents, a long one in parts."""
-        return (text for name, text, _ in self._cut(plan, self.lengths) if name == SPLITS[0])
-
-    def encode(self, plan: Plan, writers: dict[str, SplitWriter]) -> None:
-        """The last pass: every split as ids.
-
-        Raises:
-            DataError: the sources are no longer what they were in the first pass.
-        """
-        for name, text, opens in self._cut(plan, self.lengths):
-            writers[name].write(text, opens)
-
-    def _cut(self, plan: Plan, lengths: Ids) -> Iterator[tuple[str, str, bool]]:
-        """All text, as pieces that lie in one split: its name, the text, and whether a document's part begins with it."""
-        document = position = 0
-        for text in self._read():
-            if text is None:
-                if position != lengths[document]:
-                    raise self._changed()
-                document, position = document + 1, 0
-                continue
-            if document >= len(lengths) or position + len(text) > lengths[document]:
-                raise self._changed()
-            for name, start, stop in plan.cut(document, int(lengths[document])):
-                first, last = max(start - position, 0), min(stop - position, len(text))
-                if first < last:
-                    yield name, text[first:last], position + first == start
-            position += len(text)
-        if document != len(lengths):
-            raise self._changed()
-
-    def _read(self) -> Stream:
-        for source in self.sources:
-            yield from self.reader.read(source, LeftOut())
-
-    def _near_duplicates(self) -> Ids:
-        sketcher = Sketcher()
-        for text in self._read():
-            sketcher.add(text or "", last=text is None)
-        return sketcher.groups()
-
-    def _changed(self) -> DataError:
-        return DataError(
-            "the corpus changed while it was being read",
-            where=", ".join(self.settings.sources),
-            hint="Try again when nothing writes to it.",
-        )
-
-    def _refuse(self) -> NoReturn:
-        reasons = "; ".join(f"{len(files)} {reason}" for reason, files in self.left_out.names.items())
-        raise DataError(
-            "no text in it" + (f" (left out: {reasons})" if reasons else ""),
-            where=", ".join(self.settings.sources),
-            hint="Point at a file or folder of text, or say what it is with --kind text or --kind code.",
-        )
+    counted = count({**corpus.splits, "test": split}, tokenizer)["test"]
+    return replace(split, baselines={**counted, **compress(corpus.splits["train"], split, tokenizer)})
 
 
 def _table_note(sources: list[Source], settings: CorpusSettings) -> str:
@@ -345,48 +243,6 @@ def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftO
     modality = MODALITIES[kind]
     sources = without_folders(sources, modality, left_out)
     return convert_all(sources, converted, left_out) if modality.reads_formats else sources
-
-
-def _measure(stream: Stream) -> Iterator[tuple[int, int]]:
-    """Length in characters and 64 bits of the hash of each document."""
-    length, digest = 0, hashlib.sha256()
-    for text in stream:
-        if text is None:
-            yield length, int.from_bytes(digest.digest()[:8])
-            length, digest = 0, hashlib.sha256()
-        else:
-            length += len(text)
-            digest.update(text.encode("utf-8", "surrogatepass"))
-
-
-def _reason(error: DataError) -> str:
-    """Why a source is left out, without the place where it broke, so that equal reasons are counted together."""
-    if "binary" in error.what:
-        return "binary"
-    return re.split(r" at byte | \(", error.what)[0]
-
-
-def _count(splits: dict[str, Split], tokenizer: Tokenizer) -> dict[str, dict[str, float]]:
-    """What counting alone needs for the held-out splits: by the model's own symbols, and by characters where those differ."""
-    characters = {name: split.characters for name, split in splits.items()}
-    ids = {name: split.ids for name, split in splits.items()}
-    counted = count_baselines(ids["train"], ids["valid"], ids["test"], tokenizer.size, characters)
-    if len(splits["train"]) > 0.9 * characters["train"]:
-        return counted
-    texts = {name: tokenizer.decode(part).encode("utf-32-le", "surrogatepass") for name, part in ids.items()}
-    points = {name: np.frombuffer(text, np.uint32) for name, text in texts.items()}
-    alphabet = np.unique(np.concatenate([np.unique(part) for part in points.values()]))
-    points = {name: np.searchsorted(alphabet, part).astype(np.int32) for name, part in points.items()}
-    by_character = count_baselines(points["train"], points["valid"], points["test"], len(alphabet), characters)
-    return {
-        name: {**counted[name], **{f"{other} of characters": bits for other, bits in by_character[name].items()}}
-        for name in counted
-    }
-
-
-def _xz(learned: Split, held_out: Split, tokenizer: Tokenizer) -> dict[str, float]:
-    seen, new = (bytes_of(tokenizer.decode(split.ids[-XZ_SYMBOLS:])) for split in (learned, held_out))
-    return {XZ: xz_bits(seen, new) / max(1, held_out.characters)}
 
 
 def _corpus(entry: Entry, fresh: bool) -> Corpus:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from seqgen import cache
+from seqgen import cache, yardsticks
 from seqgen import corpus as preparation
 from seqgen.cache import cache_folder, clean_cache
 from seqgen.errors import DataError
@@ -198,8 +198,8 @@ class Counted:
     """A function that counts its calls."""
 
     def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls, self._real = 0, getattr(preparation, name)
-        monkeypatch.setattr(preparation, name, self)
+        self.calls, self._real = 0, getattr(yardsticks, name)
+        monkeypatch.setattr(yardsticks, name, self)
 
     def __call__(self, *arguments: Any) -> Any:
         self.calls += 1

@@ -381,7 +381,7 @@ def test_other_text_is_encoded_whole_with_the_tokenizer_of_the_model(kind: str) 
     write("other/x.txt", "A letter, 漢字.\r\n")
     write("other/y.txt", "Another.\n")
     line_end = "" if corpus.tokenizer.by_line else "\n"  # there a document is a line
-    split = read_split(("other",), corpus.settings, corpus.tokenizer, corpus.splits["train"])
+    split = read_split(("other",), corpus.settings, corpus.tokenizer, corpus)
     assert corpus.tokenizer.decode(split.ids) == f"A letter, 漢字.{line_end}Another.{line_end}"
     assert (len(split.starts), split.characters) == (2, len("A letter, 漢字.Another.") + 2 * len(line_end))
     assert split.baselines.keys() >= {"unigram", "xz -9"}
@@ -399,7 +399,7 @@ def test_other_text_for_a_model_of_a_column_may_be_a_table_with_that_column_or_a
     corpus = prepared(write("a.csv", "id,text\n" + "".join(f"{i},{words(9, i)}\n" for i in range(90))), column="text")
     assert corpus.settings.documents == "row"
     for name, text in (("b.csv", 'text,more\n"one, two",x\nthree,y\n'), ("b.txt", "one, two")):
-        split = read_split((write(name, text),), corpus.settings, corpus.tokenizer, corpus.splits["train"])
+        split = read_split((write(name, text),), corpus.settings, corpus.tokenizer, corpus)
         decoded = [corpus.tokenizer.decode(part) for part in np.split(split.ids, split.starts)[1:]]
         assert decoded == (["one, two", "three"] if name == "b.csv" else ["one, two"])
     with pytest.raises(DataError, match="no column 'text'"):

@@ -22,6 +22,8 @@ WITHOUT_TORCH = (
     "tokenizers/",
     "corpus.py",
     "survey.py",
+    "yardsticks.py",
+    "passes.py",
     "cache.py",
     "sources/",
     "fetching.py",
