@@ -21,8 +21,10 @@ EFFICIENCY = 0.33
 """Share of the machine's matrix rate that training reaches, roughly."""
 GPU_LANES = 128
 RATES = {name: getattr(TrainingSettings(), name) for name in ("learning_rate", "matrix_rate")}
-INHERITED_RATE = 0.3
-"""Share of the usual learning rates for a training that begins with a trained model."""
+LEAST_INHERITED_RATE = 0.3
+"""Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
+ENOUGH_SYMBOLS = 40_000
+"""With so many symbols such a training may go at the usual rates."""
 PIECES = ((20_000_000, 4096), (5_000_000, 2048), (2_000_000, 1024))
 """From how many characters on a text is learned in how many pieces."""
 LARGEST_ALPHABET = 400
@@ -115,8 +117,9 @@ def choose(facts: Facts) -> Overrides:
         },
         "training": {"lanes": lanes, "window": window, "patience": 8},
     }
-    if facts.hidden is not None:  # what was learned before is to be kept, not learned over
-        chosen["training"] |= {name: rate * INHERITED_RATE for name, rate in RATES.items()}
+    if facts.hidden is not None:  # a tiny text must not make the model forget what it knows
+        share = _between(facts.symbols / ENOUGH_SYMBOLS, LEAST_INHERITED_RATE, 1.0)
+        chosen["training"] |= {name: round(rate * share, 4) for name, rate in RATES.items()}
     return chosen
 
 
