@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 import sysconfig
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from seqgen.errors import DataError
 
 STDLIB = "stdlib"
 """What a card calls the folder of Python's standard library; any other folder is a path."""
+MODULES = ("pydoc_data.topics",)
+"""The modules that a card may name. Importing one runs it, and a card may come from anybody."""
 _SPLIT = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
 _FILE = re.compile(r"\w([\w. -]{0,198}\w)?")
 """A name of a file that is a name everywhere: no folder, not hidden, nothing that a terminal or Windows would bend."""
@@ -212,10 +213,8 @@ def _find_source_fault(source: Mapping[str, Any]) -> str | None:
     if "folder" in source:
         return None
     if "module" in source:
-        # Importing a module runs it, and a card may come from anybody: only what Python itself ships, and no program.
-        parts = source["module"].split(".")
-        own = parts[0] in sys.stdlib_module_names and "__main__" not in parts
-        return None if own else f"{source['module']!r} is no module of the standard library"
+        known = source["module"] in MODULES
+        return None if known else f"{source['module']!r} is no module for a card; there is {', '.join(MODULES)}"
     if fault := find_fault(source["url"]):
         return f"{source['url']!r} {fault}"
     if not re.fullmatch(r"[0-9a-f]{64}", source["sha256"]):

@@ -40,8 +40,10 @@ from seqgen.sources import (
     convert_all,
     documents_of,
     find_sources,
+    is_all_from,
     kind_of,
     read_head,
+    readers,
     without_folders,
 )
 from seqgen.sources.tables import SUFFIXES as TABLES
@@ -106,7 +108,7 @@ def reopen(
         tokenizer_settings: likewise.
         tokenizer: the run's; nothing is added to it by the text that it was made from.
         entry: its name in the cache.
-        digest: what its ids must hash to.
+        digest: what its ids hashed to when they were written.
 
     Raises:
         DataError: it is gone or has changed.
@@ -143,6 +145,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
     _check(asked, asked_tokenizer)
     left_out = LeftOut()
     sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
+    card = card if card and is_all_from(card, sources) else None  # in a mixture it does not speak for the rest
     folder = cache_folder() / _cache_key(sources, card, asked, asked_tokenizer, base)
     with contextlib.suppress(*DAMAGE):  # made anew
         return _corpus(open_entry(folder), fresh=False)
@@ -151,7 +154,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
         kind = asked.get("kind") or kind_of(sources, card)
         sources = _readable(sources, kind, Path(converted), left_out)
         documents, heads = documents_of(sources, kind, card, asked.get("encoding", "utf-8"))
-        is_symbols = defaults.looks_like_symbols(heads)
+        is_symbols = MODALITIES[kind].may_be_symbols and defaults.looks_like_symbols(heads)
         if card is None:
             by_line = TOKENIZERS[asked_tokenizer["kind"]].by_line if "kind" in asked_tokenizer else is_symbols
             documents = "line" if by_line else documents
@@ -205,10 +208,12 @@ def read_split(
     found, card = find_sources(sources, left_out)
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted, tempfile.TemporaryFile() as file:
         found = _readable(found, settings.kind, Path(converted), left_out)
-        documents, _ = documents_of(found, settings.kind, card, settings.encoding)
-        if tokenizer.by_line and card is None:
-            documents = "line"
         column = settings.column if all(source.suffix in TABLES for source in found) else ""  # other text is just text
+        documents = settings.documents  # what the model takes for one, except for a corpus that says it itself
+        if card is not None and is_all_from(card, found):
+            documents = card.documents
+        elif settings.column and not column:
+            documents = "line" if tokenizer.by_line else "file"
         texts = Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out)
         texts.measure(grouped=False)
         writer = SplitWriter(file, tokenizer)
@@ -279,10 +284,10 @@ def _cache_key(
     tokenizer: dict[str, Any],
     base: Tokenizer | None,
 ) -> str:
-    wanted = {name: value for name, value in corpus.items() if name != "sources"}
+    wanted = {**corpus, "sources": [absolute_source(name) for name in corpus.get("sources", ())]}
     extended = hashlib.sha256(base.to_bytes()).hexdigest() if base else ""
     said = [card.kind, card.documents, card.split] if card else []
-    parts = [VERSION, [source.stamp() for source in sources], said, wanted, tokenizer, extended]
+    parts = [VERSION, [source.stamp() for source in sources], said, readers(), wanted, tokenizer, extended]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -47,7 +47,7 @@ def data_folder() -> Path:
 
 
 def fetched(card: Card) -> Path | None:
-    """Where the card's file lies, if it has been fetched (its size is right); None for a card without an address."""
+    """Where the card's file lies, if it has been fetched (its folder is that of its SHA-256, and its size is right); None for a card without an address."""
     address = card.address
     if address is None:
         return None
@@ -328,7 +328,8 @@ def _explain(error: Exception) -> str:
 
 
 def _place(card: Card, address: Address) -> Path:
-    return data_folder() / card.name / address.file
+    """Where the file is kept: never where a file of the same name and size, but of another card, lies already."""
+    return data_folder() / card.name / address.sha256[:16] / address.file
 
 
 def _make_folder(folder: Path) -> None:

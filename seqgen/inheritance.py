@@ -33,6 +33,7 @@ class Inheritance:
         tokenizer_settings: how that was built.
         shape: its network's settings, as far as they must be the same.
         weights: its tensors.
+        learned_from: the sources of its corpus.
     """
 
     source: Path
@@ -40,6 +41,7 @@ class Inheritance:
     tokenizer_settings: TokenizerSettings
     shape: dict[str, Any]
     weights: dict[str, Tensor]
+    learned_from: tuple[str, ...]
 
     def check(self, overrides: Overrides) -> None:
         """Refuses settings that contradict what is taken over.
@@ -56,6 +58,13 @@ class Inheritance:
                         f"{section}.{name} is {asked[name]!r}, but the model to begin from has {value!r}",
                         hint="Leave it out, or train from scratch without --init-from.",
                     )
+
+    def note(self, sources: tuple[str, ...]) -> str:
+        """A warning where the model has learned from the same sources: perhaps from what is held out now."""
+        shared = [name for name in sources if any(Path(name).is_relative_to(other) for other in self.learned_from)]
+        if not shared:
+            return ""
+        return f"the model to begin from has read {', '.join(shared)}: figures on held-out text may be too good"
 
     def pass_on(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
         """Gives a model the weights: each symbol that was known keeps its rows, new symbols keep their fresh ones."""
@@ -97,4 +106,5 @@ def inherit(name: str) -> Inheritance:
         checkpoint.recipe.tokenizer,
         {name: settings[name] for name in SHAPE},
         model.state_dict(),
+        checkpoint.recipe.corpus.sources,
     )

@@ -124,7 +124,8 @@ def start_run(request: Request) -> Run:
     folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
     manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
-    note = defaults.describe(recipe, facts) + (_offer(corpus) if inheritance is None else "")
+    more = inheritance.note(corpus.settings.sources) if inheritance else _offer(corpus)
+    note = "\n".join(filter(None, (defaults.describe(recipe, facts), more)))
     writer = CheckpointWriter(folder)
     return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note, inheritance)
 

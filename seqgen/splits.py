@@ -85,7 +85,8 @@ def plan_split(measured: Measured, shares: tuple[float, float, float]) -> Plan:
     """Which part of which document goes where.
 
     By document where there are many and none is too large: in the order of their hashes, so that it depends on the
-    texts alone, and near-duplicates stay together. Else each document is cut by position; equal ones at the same place.
+    texts alone, and near-duplicates stay together. Else each document is cut by position: equal ones at the same place,
+    but what two of them share at different places can stand on both sides.
 
     Args:
         measured: the documents.

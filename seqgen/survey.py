@@ -9,10 +9,14 @@ import numpy as np
 from seqgen.cache import LENGTHS
 from seqgen.corpus import Corpus
 from seqgen.duplicates import Repetition, repetition
-from seqgen.tokenizers import Ids
+from seqgen.splits import Split
+from seqgen.tokenizers import Ids, Tokenizer
 
 LOOKED_AT = 6_000_000
 """Symbols at most that are looked at: a third of them at the beginning of each split."""
+
+LONGEST_CHARACTER = 8
+"""Symbols at most that spell a character: two half-bytes for each of four bytes."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,18 @@ def _beginnings(corpus: Corpus) -> tuple[str, int]:
     texts, added = [], 0
     line_end = corpus.tokenizer.encode("\n")
     for split in corpus.splits.values():
-        ids = split.ids[: LOOKED_AT // 3]
-        starts = split.starts[split.starts < len(ids)]
-        added += len(starts)
-        ids = np.insert(ids, np.repeat(starts, len(line_end)), np.tile(line_end, len(starts)))
-        texts.append(corpus.tokenizer.decode(ids))
+        length = min(LOOKED_AT // 3, len(split))
+        text = _decode(split, length, line_end, corpus.tokenizer)
+        if length < len(split) and text.endswith("\ufffd"):  # the cut goes through a character, or it is really this one
+            longer = _decode(split, length + LONGEST_CHARACTER, line_end, corpus.tokenizer)
+            while not longer.startswith(text):
+                text = text[:-1]
+        texts.append(text)
+        added += int((split.starts < length).sum())
     return "".join(texts), added
+
+
+def _decode(split: Split, length: int, line_end: Ids, tokenizer: Tokenizer) -> str:
+    """The text of the first ids of a split, with a line end before each document."""
+    ids, starts = split.ids[:length], split.starts[split.starts < length]
+    return tokenizer.decode(np.insert(ids, np.repeat(starts, len(line_end)), np.tile(line_end, len(starts))))

@@ -215,6 +215,8 @@ class _Session:
         self.corpus: Corpus = run.corpus
         train_split = run.corpus.splits["train"]
         self.bits_per_nat = len(train_split) / max(1, train_split.characters) / math.log(2)
+        valid_split = run.corpus.splits["valid"]
+        self.valid_bits_per_nat = len(valid_split) / max(1, valid_split.characters) / math.log(2)
         self.latest_valid: float | None = None
         self.final_symbols: int | None = None
         """How much of the validation text the final look reads; None: all of it."""
@@ -345,7 +347,7 @@ class _Session:
 
     def _report(self, trainer: Trainer, bits: float, seconds: float, speed: float, look: Look | None) -> None:
         settings, step = trainer.recipe.training, trainer.counters.step
-        valid = None if self.latest_valid is None else self.latest_valid * self.bits_per_nat
+        valid = None if self.latest_valid is None else self.latest_valid * self.valid_bits_per_nat
         self.say(
             Progress(
                 "training",
@@ -413,13 +415,13 @@ class _Session:
     def _draw(self, looks: list[dict[str, Any]]) -> None:
         if len(looks) < 2:
             return
-        unit = self.bits_per_nat
+        unit, valid_unit = self.bits_per_nat, self.valid_bits_per_nat
         with contextlib.suppress(OSError):  # the picture is not worth the training
             draw_loss(
                 self.writer.folder / LOSS_PLOT,
                 [look["step"] for look in looks],
                 [look["train_nats"] * unit for look in looks],
-                [None if look["valid_nats"] is None else look["valid_nats"] * unit for look in looks],
+                [None if look["valid_nats"] is None else look["valid_nats"] * valid_unit for look in looks],
                 "bits per character",
                 self.corpus.splits["valid"].baselines,
             )

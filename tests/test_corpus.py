@@ -410,3 +410,56 @@ def test_other_text_must_hold_text() -> None:
     corpus = prepared(write("a.txt"))
     with pytest.raises(DataError, match="no text in it"):
         read_split((write("nothing.txt", ""),), corpus.settings, corpus.tokenizer, None)
+
+
+# What a review found
+
+
+def test_the_same_files_named_otherwise_are_another_entry_with_their_own_sources() -> None:
+    write("d/x.txt")
+    named = [prepared("d/x.txt"), prepared("d"), prepared("d/*.txt")]
+    here = str(Path.cwd())
+    assert [corpus.settings.sources for corpus in named] == [(f"{here}/d/x.txt",), (f"{here}/d",), (f"{here}/d/*.txt",)]
+
+
+def test_a_folder_that_was_named_is_not_served_from_where_it_was_left_out_nor_the_other_way() -> None:
+    write("proj/a.py", "x = 1\n" * 100)
+    write("proj/build/b.py", "y = 2\n" * 100)
+    assert prepared("proj/build").characters == 600
+    corpus = prepared("proj")
+    assert (corpus.characters, list(corpus.left_out)) == (600, ["build output"])
+    assert "y" not in text_of(corpus, "train")
+
+
+def test_what_is_left_out_for_a_missing_library_is_read_once_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("c/a.txt")
+    write("c/b.html", f"<p>{PLAIN}</p>")
+    with monkeypatch.context() as without:
+        without.setattr(preparation, "readers", list)
+        without.setitem(sys.modules, "bs4", None)
+        assert any("missing" in reason for reason in prepared("c").left_out)
+    assert prepared("c").left_out == {}
+
+
+def test_the_split_of_a_card_is_not_applied_to_what_is_mixed_with_it() -> None:
+    Path("corpora").mkdir()
+    write("texts/a.txt", PROSE)
+    write("own.txt", PROSE)
+    card = 'title = "t"\nkind = "text"\ndocuments = "file"\nlicence = "mine"\nsplit = "60/40/0"\n'
+    write("corpora/mine.toml", card + '[source]\nfolder = "../texts"\n')
+    assert prepared("mine").settings.split == "60/40/0"
+    assert prepared("mine", "own.txt").settings.split == "90/5/5"
+
+
+def test_symbols_are_kept_whole_where_a_long_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "".join(f"move{number % 50} " for number in range(4000))
+    monkeypatch.setattr("seqgen.sources.texts.CHUNK", 100)
+    monkeypatch.setattr("seqgen.sources.documents.LONGEST_PIECE", 300)
+    corpus = prepared(write("moves.txt", line), tokenizer={"kind": "symbols"}, documents="file", split="100/0/0")
+    assert text_of(corpus, "train") == line
+
+
+def test_other_text_has_the_documents_that_the_model_knows() -> None:
+    corpus = prepared(write("titles.txt", titles(300)), documents="line")
+    split = read_split((write("other.txt", "One title\nAnother\nA third\n"),), corpus.settings, corpus.tokenizer, None)
+    assert len(split.starts) == 3

@@ -247,3 +247,17 @@ def test_settings_of_a_run_do_not_touch_the_model_that_it_began_from() -> None:
     before = {path: path.read_bytes() for path in made.checkpoint.rglob("*") if path.is_file()}
     train(new_text(), steps=5, init_from="base", settings={"model": {"output_dropout": 0.3}})
     assert {path: path.read_bytes() for path in made.checkpoint.rglob("*") if path.is_file()} == before
+
+
+def test_it_is_said_where_the_model_to_begin_from_has_read_the_same_text() -> None:
+    base()
+    messages: list[str] = []
+
+    def hear(progress: training.Progress) -> None:
+        messages.append(progress.message or "")
+
+    train(old_text(), name="again", steps=1, init_from="base", progress=hear)
+    assert any("has read" in message and "too good" in message for message in messages)
+    messages.clear()
+    train(new_text(), name="other", steps=1, init_from="base", progress=hear)
+    assert not any("has read" in message for message in messages)

@@ -25,6 +25,8 @@ class Modality:
     """Why a file inside a corpus folder is left out, given its name and text, or None."""
     reads_formats: bool
     """Whether formatted documents (.docx, .epub, .html, .pdf) are read as the text that they hold."""
+    may_be_symbols: bool
+    """Whether such files may also hold sequences of other symbols than those of a language: moves, chords."""
     guess_documents: Callable[[Sequence[str]], str]
     """The `corpus.documents` setting that suits these texts, one per file."""
     end: Callable[[str], int | None]

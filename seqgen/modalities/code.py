@@ -79,6 +79,7 @@ CODE = Modality(
     skip_folder=skip_folder,
     skip_file=skip_file,
     reads_formats=False,
+    may_be_symbols=False,
     guess_documents=guess_documents,
     end=end,
     end_name="block",

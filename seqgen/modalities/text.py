@@ -94,6 +94,7 @@ TEXT = Modality(
     skip_folder=skip_folder,
     skip_file=skip_file,
     reads_formats=True,
+    may_be_symbols=True,
     guess_documents=guess_documents,
     end=end,
     end_name="sentence",

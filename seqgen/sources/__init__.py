@@ -6,7 +6,8 @@ from seqgen.sources.base import LeftOut, Source
 from seqgen.sources.converting import convert_all
 from seqgen.sources.documents import Reader, Stream, read_head
 from seqgen.sources.finding import find_sources, without_folders
-from seqgen.sources.guessing import documents_of, kind_of
+from seqgen.sources.formats import readers
+from seqgen.sources.guessing import documents_of, is_all_from, kind_of
 from seqgen.sources.texts import check_encoding
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "convert_all",
     "documents_of",
     "find_sources",
+    "is_all_from",
     "kind_of",
     "read_head",
+    "readers",
     "without_folders",
 ]

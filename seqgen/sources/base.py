@@ -26,14 +26,15 @@ class Source:
     """Named by the user, so that it may not be left out in silence: an unusable one is an error."""
 
     def stamp(self) -> str:
-        """What the cache knows the source by: path, size and time of a file, the hash of other data."""
+        """What the cache knows the source by: path, size and time of a file, the hash of other data, and how it was named."""
+        named = f"{self.name}:{self.inside}:{self.asked_for}"
         if self.path is None:
-            return f"{self.name}:{hashlib.sha256(self.data or b'').hexdigest()}"
+            return f"{named}:{hashlib.sha256(self.data or b'').hexdigest()}"
         try:
             status = self.path.stat()
         except OSError as error:  # gone meanwhile, or in a locked folder: reading it says what is wrong
-            return f"{self.name}:{self.path}:{error.strerror}"
-        return f"{self.name}:{self.path}:{status.st_size}:{status.st_mtime_ns}"
+            return f"{named}:{self.path}:{error.strerror}"
+        return f"{named}:{self.path}:{status.st_size}:{status.st_mtime_ns}"
 
     def open(self) -> BinaryIO:
         """A stream of its bytes; OSError where it cannot be read."""

@@ -102,7 +102,7 @@ def _whole(chunks: Iterable[str]) -> Stream:
         text = held + chunk
         end = text.rfind("\n") + 1
         if end == 0 and len(text) > LONGEST_PIECE:
-            end = len(text)
+            end = max(text.rfind(" "), text.rfind("\t")) + 1 or len(text)
         if end:
             yield text[:end]
             empty = False

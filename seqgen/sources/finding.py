@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import importlib
 import os
@@ -218,7 +219,15 @@ def _unusable(path: Path | os.DirEntry[str]) -> str | None:
 
 
 def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
-    """What a card stands for. Its files count as found, not as named by the user: an unusable one is left out."""
+    """What a card stands for. Its files count as found, not as named by the user: an unusable one is left out.
+
+    Raises:
+        DataError: the card is of no known kind, its file has not been fetched, or its texts are none.
+    """
+    if card.kind not in MODALITIES:
+        raise DataError(
+            f"there is no kind {card.kind!r} of corpus", where=str(card.path), hint=f"There are: {', '.join(MODALITIES)}."
+        )
     if "url" in card.source:
         path = need(card)
         return [Source(f"{card.name}:{path}", path, asked_for=True)]
@@ -227,5 +236,19 @@ def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
             card.folder, left_out, tuple(card.source.get("suffixes", ())), frozenset(card.source.get("exclude", ()))
         )
         return [Source(f"{card.name}:{source.path}", source.path, inside=source.inside) for source in found]
-    entries: dict[str, str] = getattr(importlib.import_module(card.source["module"]), card.source["attribute"])
-    return [Source(f"{card.name}:{key}", data=text.encode()) for key, text in sorted(entries.items())]
+    return [Source(f"{card.name}:{key}", data=text.encode()) for key, text in sorted(_module_texts(card).items())]
+
+
+def _module_texts(card: Card) -> dict[str, str]:
+    """The texts that a module holds, by their names."""
+    module, attribute = card.source["module"], card.source["attribute"]
+    texts: object = None
+    with contextlib.suppress(ImportError):  # some Pythons come without part of their library
+        texts = getattr(importlib.import_module(module), attribute, None)
+    if isinstance(texts, dict) and all(type(each) is str for pair in texts.items() for each in pair):
+        return texts
+    raise DataError(
+        f"{module}.{attribute} is no dict of texts in this Python",
+        where=str(card.path),
+        hint="Name another attribute in the card.",
+    )

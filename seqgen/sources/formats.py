@@ -7,6 +7,7 @@ apart with empty ones (a tenth of all or more: verse, or a writer who presses En
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import posixpath
@@ -63,7 +64,7 @@ def convert(suffix: str, file: BinaryIO, name: str) -> str:
     try:
         with _quiet():
             text = kind.read(file if file.seekable() else io.BytesIO(file.read()), name)
-    except DataError:
+    except (DataError, MemoryError):  # the second is no fault of the file
         raise
     except ImportError as error:
         raise DataError(f"the library for {kind.title}s is missing ({error.name})", where=name, hint=INSTALL) from error
@@ -74,6 +75,11 @@ def convert(suffix: str, file: BinaryIO, name: str) -> str:
     if not text.strip():
         raise DataError("no text in it", where=name, hint="Take it out, or convert it to .txt yourself.")
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") + "\n"  # joins halves of characters
+
+
+def readers() -> list[str]:
+    """The optional libraries that are installed: what is left out depends on them."""
+    return [name for name in ("bs4", "docx", "pypdf") if importlib.util.find_spec(name)]
 
 
 def refusal(suffix: str, name: str) -> DataError:

@@ -16,7 +16,7 @@ PROBED = 50
 
 def kind_of(sources: list[Source], card: Card | None) -> str:
     """The kind that the names of the files speak for, or the card."""
-    if card is not None and _all_from(card, sources):
+    if card is not None and is_all_from(card, sources):
         return card.kind
     written = sources  # by people: an environment beside a few notes does not make them code
     for modality in MODALITIES.values():
@@ -28,10 +28,11 @@ def documents_of(sources: list[Source], kind: str, card: Card | None, encoding: 
     """The `corpus.documents` setting that suits the sources, and the beginnings of some of them."""
     probed = sources[:: max(1, len(sources) // PROBED)]
     heads = [head for source in probed if (head := read_head(source, encoding))]
-    if card is not None and _all_from(card, sources):
+    if card is not None and is_all_from(card, sources):
         return card.documents, heads
     return MODALITIES[kind].guess_documents(heads), heads
 
 
-def _all_from(card: Card, sources: list[Source]) -> bool:
+def is_all_from(card: Card, sources: list[Source]) -> bool:
+    """Whether nothing but the corpus of a card was named."""
     return all(source.name.startswith(f"{card.name}:") for source in sources)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -26,9 +28,12 @@ PROBED_OBJECTS = 100
 DEEPEST_PATH = 8
 """Keys in the paths that are shown; longer ones can be asked for."""
 EMPTY = "empty"
+NAMED_ROWS = 20
+"""How many rows of a table are named for each reason to leave them out; more are only counted."""
 
 _DELIMITERS = ",;\t|"
 _QUOTED = (".csv", ".tsv")
+_MORE = re.compile(r": and (\d[\d,]*) more rows?\Z", re.ASCII)
 _ABSENT = object()
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 """Leaves numbers as they are written."""
@@ -45,13 +50,41 @@ def read_column(lines: Iterable[str], suffix: str, column: str, name: str, leave
         column: its name, exact or, where one alone fits, in other case and without the blanks around it. In a CSV also
             its number, from 1, unless a column is named so; in JSONL also a path such as `message.text`.
         name: of the table, for errors.
-        leave_out: told of each row without a text, as `name:line`, and why.
+        leave_out: told of rows without a text, as `name:line`, and why: of the first `NAMED_ROWS` for each reason; the
+            others are told as one, `name: and 12,345 more rows`.
 
     Raises:
         DataError: no such column, or a row that cannot be read (with its line).
     """
     read = _read_csv if suffix in _QUOTED else _read_json
-    return read(lines, suffix, column, name, leave_out)
+    account = _Account(name, leave_out)
+    yield from read(lines, suffix, column, name, account.add)
+    account.close()
+
+
+class _Account:
+    """Names the first rows that are left out and counts the others, so that a table of any length can be told of."""
+
+    def __init__(self, name: str, leave_out: LeaveOut) -> None:
+        self._name, self._leave_out = name, leave_out
+        self._counts: Counter[str] = Counter()
+
+    def add(self, row: str, reason: str) -> None:
+        self._counts[reason] += 1
+        if self._counts[reason] <= NAMED_ROWS:
+            self._leave_out(row, reason)
+
+    def close(self) -> None:
+        """At the end of the table."""
+        for reason, count in self._counts.items():
+            if (more := count - NAMED_ROWS) > 0:
+                self._leave_out(f"{self._name}: and {more:,} more {'row' if more == 1 else 'rows'}", reason)
+
+
+def count_left_out(names: Iterable[str]) -> int:
+    """How many files, folders and rows these names of what was left out stand for."""
+    matches = map(_MORE.search, names)
+    return sum(int(match[1].replace(",", "")) if match else 1 for match in matches)
 
 
 def columns(lines: Iterable[str], suffix: str, name: str = "this table") -> list[str]:
