@@ -176,6 +176,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
             tokenizer = base.extended(training_text, tokenizer_settings)
         with new_entry(folder, tokenizer) as entry:
             texts.encode(plan, entry.splits)
+            notes = (tokenizer.note, _spelling_note(entry.splits["train"]), _table_note(sources, settings))
             entry.commit(
                 {
                     "settings": vars(settings),
@@ -183,7 +184,15 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
                     "left_out": left_out.names,
                     "split_by": plan.by,
                     "documents": len(measured),
-                    "notes": [note for note in (tokenizer.note, _table_note(sources, settings)) if note],
+                    "notes": [
+                        note
+                        for note in (
+                            tokenizer.note,
+                            _spelling_note(entry.splits["train"]),
+                            _table_note(sources, settings),
+                        )
+                        if note
+                    ],
                 },
                 measured.lengths,
             )
@@ -226,6 +235,14 @@ def read_split(
         return split
     counted = count({**corpus.splits, "test": split}, tokenizer)["test"]
     return replace(split, baselines={**counted, **compress(corpus.splits["train"], split, tokenizer)})
+
+
+def _spelling_note(train: SplitWriter) -> str:
+    """A hint for those whose text the symbols do not fit."""
+    each = train.symbols / max(1, train.characters)
+    return (
+        f"{each:.1f} symbols for a character: another --tokenizer would spell less of it in bytes" if each > 1.5 else ""
+    )
 
 
 def _table_note(sources: list[Source], settings: CorpusSettings) -> str:

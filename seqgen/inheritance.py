@@ -59,12 +59,16 @@ class Inheritance:
                         hint="Leave it out, or train from scratch without --init-from.",
                     )
 
-    def note(self, sources: tuple[str, ...]) -> str:
-        """A warning where the model has learned from the same sources: perhaps from what is held out now."""
+    def note(self, tokenizer: Tokenizer, sources: tuple[str, ...]) -> str:
+        """What is taken over, and a warning where the model has learned from the same sources: perhaps from what is held
+        out now.
+        """
+        known = len(set(self.tokenizer.keys()) & set(tokenizer.keys()))
+        note = f"begins from {self.source.parent.name}: {known:,} symbols known to it, {tokenizer.size - known:,} new"
         shared = [name for name in sources if any(Path(name).is_relative_to(other) for other in self.learned_from)]
-        if not shared:
-            return ""
-        return f"the model to begin from has read {', '.join(shared)}: figures on held-out text may be too good"
+        if shared:
+            note += f"\nit has read {', '.join(shared)}: figures on held-out text may be too good"
+        return note
 
     def pass_on(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
         """Gives a model the weights: each symbol that was known keeps its rows, new symbols keep their fresh ones."""

@@ -32,6 +32,7 @@ from seqgen.models import CELLS
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
+from seqgen.tokenizers import TOKENIZERS
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def start_run(request: Request) -> Run:
     folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
     manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
-    more = inheritance.note(corpus.settings.sources) if inheritance else _offer(corpus)
+    more = inheritance.note(corpus.tokenizer, corpus.settings.sources) if inheritance else _offer(corpus)
     note = "\n".join(filter(None, (defaults.describe(recipe, facts), more)))
     writer = CheckpointWriter(folder)
     return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note, inheritance)
@@ -169,22 +170,27 @@ def open_run(request: Request) -> Run:
 
 SMALL = 200_000
 """Characters: a smaller text learns better from the weights of a larger one."""
+A_TRY = 100
+"""Steps after which a model is worth beginning from."""
 
 
 def _offer(corpus: Corpus) -> str:
     """What to tell those who bring a small text."""
     if corpus.characters >= SMALL:
         return ""
-    fitting = [
-        checkpoint.name
-        for checkpoint in list_checkpoints()
-        if checkpoint.recipe.corpus.kind == corpus.settings.kind
-        and checkpoint.manifest.corpus.get("characters", 0) > 4 * corpus.characters
-    ]
+    fitting = [checkpoint.name for checkpoint in list_checkpoints() if _fits(checkpoint, corpus)]
     known = f" (at hand: {', '.join(fitting[:3])})" if fitting else ""
     return (
         f"\na small text: it is learned better from a model of a larger one of its kind, --init-from CHECKPOINT{known}"
     )
+
+
+def _fits(checkpoint: Checkpoint, corpus: Corpus) -> bool:
+    """Whether a model of the same kind has learned from far more text, and for longer than a try."""
+    recipe, manifest = checkpoint.recipe, checkpoint.manifest
+    by_line = [TOKENIZERS[each].by_line for each in (recipe.tokenizer.kind, corpus.tokenizer_settings.kind)]
+    enough = manifest.corpus.get("characters", 0) > 4 * corpus.characters and manifest.step >= A_TRY
+    return enough and recipe.corpus.kind == corpus.settings.kind and by_line[0] == by_line[1]
 
 
 def reopen_corpus(checkpoint: Checkpoint) -> Corpus:
@@ -223,7 +229,7 @@ def judge(looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_ea
         )
     best_step, best, _ = min(seen, key=lambda look: look[1])
     last_step, last, _ = seen[-1]
-    if last > best + 0.01 or stopped_early:
+    if stopped_early or (last > best + 0.01 and looks[-1]["epoch"] > 1):  # what was read once is not learned by heart
         return Verdict(
             "overfitted",
             f"Overfitted after step {best_step:,}: the weights of that step were kept. More text would help more than more time.",

@@ -173,7 +173,7 @@ def train(
         started=clock.monotonic() if started is None else started,
     )
     say = progress or (lambda _: None)
-    say(Progress("preparing"))
+    say(Progress("preparing", message="reading the corpus"))
     run = open_run(request) if resume else start_run(request)
     try:
         with torch_settings(run.recipe.training.threads, run.recipe.training.device), _Interruption() as interruption:
@@ -240,7 +240,7 @@ class _Session:
         left_out = sum(map(len, corpus.left_out.values()))
         what = f"{corpus.settings.kind}, {characters} in {documents} ({corpus.settings.documents})"
         split = f"split {corpus.settings.split} by {corpus.split_by}"
-        missing = f", {left_out} files or folders left out (seqgen corpus stats names them)" if left_out else ""
+        missing = f", {left_out:,} left out (seqgen corpus stats names them)" if left_out else ""
         self.say(Progress("prepared", message=f"{what}, {split}{missing}"))
         for note in corpus.notes:
             self.say(Progress("prepared", message=note))

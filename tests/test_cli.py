@@ -106,6 +106,23 @@ def test_control_characters_do_not_reach_a_terminal(monkeypatch: pytest.MonkeyPa
     assert shown("a\x1b") == "a\x1b"
 
 
+def test_control_characters_of_an_error_are_shown(run: Run) -> None:
+    result = run("train", "\x1b[2J.txt")
+    assert result.code == 3 and "\\x1b[2J.txt" in result.err and "\x1b" not in result.err
+
+
+def test_a_live_line_shows_control_characters_and_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from seqgen.cli.display import display_for
+    from seqgen.training import Progress
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with display_for(as_json=False, quiet=False, tensorboard=False) as tell:
+        tell(Progress("prepared", message="a\x1b]0;owned\x07[/x] :smile:"))
+    assert "a\\x1b]0;owned\\x07[/x] :smile:" in capsys.readouterr().err
+
+
 def test_eval_prints_the_model_beside_baselines(run: Run, trained: str) -> None:
     line = run("eval", trained, "--json").json()[0]
     names = {
@@ -138,6 +155,15 @@ def test_eval_reads_another_text(run: Run, trained: str) -> None:
     line = run("eval", trained, "other.txt", "--json").json()[0]
     assert line["characters"] == 900 and list(line["baselines"]) == ["unigram", "7-gram", "xz -9"]
     assert run("eval", trained, "other.txt", "--split", "test").code == 2
+
+
+@pytest.mark.parametrize("name", ["[/b].txt", "[bold].txt", ":smile:.txt"])
+def test_names_that_look_like_markup_are_text(run: Run, trained: str, name: str) -> None:
+    Path("checkpoints", trained).rename(Path("checkpoints", "[b]mine"))
+    assert "[b]mine" in run("list").out
+    Path(name.replace("/", "")).write_text(verse(900, seed=4), encoding="utf-8")
+    result = run("eval", "[b]mine", name.replace("/", ""))
+    assert result.code == 0 and f"[b]mine on {name.replace('/', '')}" in " ".join(result.out.split())
 
 
 def test_info_prints_a_recipe_that_train_takes(run: Run, trained: str) -> None:

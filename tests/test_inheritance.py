@@ -257,7 +257,9 @@ def test_it_is_said_where_the_model_to_begin_from_has_read_the_same_text() -> No
         messages.append(progress.message or "")
 
     train(old_text(), name="again", steps=1, init_from="base", progress=hear)
-    assert any("has read" in message and "too good" in message for message in messages)
+    assert any(
+        "begins from base" in message and "has read" in message and "too good" in message for message in messages
+    )
     messages.clear()
     train(new_text(), name="other", steps=1, init_from="base", progress=hear)
     assert not any("has read" in message for message in messages)

@@ -329,8 +329,11 @@ def test_progress_is_told_from_preparation_to_the_last_step(corpus_file: Path) -
     assert {"step", "seconds", "symbols_per_second"} <= read_lines(Path("checkpoints/verse") / TIMING)[0].keys()
 
 
-def _looks(*valid: float) -> list[dict[str, Any]]:
-    return [{"step": 10 * number, "valid_nats": nats, "train_nats": nats} for number, nats in enumerate(valid, 1)]
+def _looks(*valid: float, epochs: float = 3.0) -> list[dict[str, Any]]:
+    return [
+        {"step": 10 * number, "valid_nats": nats, "train_nats": nats, "epoch": epochs * number / len(valid)}
+        for number, nats in enumerate(valid, 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -339,8 +342,9 @@ def _looks(*valid: float) -> list[dict[str, Any]]:
         (_looks(3.0, 2.5, 2.2, 2.0), False, "improving"),
         (_looks(3.0, 2.001, 2.0, 2.0), False, "done"),
         (_looks(3.0, 2.0, 2.1, 2.3), False, "overfitted"),
+        (_looks(3.0, 2.0, 2.1, 2.3, epochs=0.2), False, "done"),
         (_looks(3.0, 2.0, 2.0, 2.0), True, "overfitted"),
-        ([{"step": 1, "valid_nats": None, "train_nats": 1.0}], False, "done"),
+        ([{"step": 1, "valid_nats": None, "train_nats": 1.0, "epoch": 0.1}], False, "done"),
     ],
 )
 def test_the_verdict_follows_the_validation_curve(

@@ -155,7 +155,7 @@ def test_documents_of_other_formats_are_read_among_texts(run: Run) -> None:
     write("c/broken.docx", b"PK no document")
     said = said_of_corpus(run("train", "c", *TRAIN))
     wanted = 3000 + len("It was a docx.\n\nIt ended.\n") + len("It was a page.\n")
-    assert f"{wanted:,} characters in 3 documents (file)" in said and "1 files or folders left out" in said
+    assert f"{wanted:,} characters in 3 documents (file)" in said and "1 left out" in said
     (line,) = run("corpus", "stats", "c", "--json").json()
     assert [Path(name).name for names in line["left_out"].values() for name in names] == ["broken.docx"]
     assert "not a readable Word document" in next(iter(line["left_out"]))
@@ -166,7 +166,7 @@ def test_an_archive_is_a_corpus_like_the_folder_in_it(run: Run, name: str) -> No
     files: dict[str, str | bytes] = {"one/a.txt": verse(2000), "one/b.txt": verse(1000, 2), "one/b.bin": b"\0"}
     pack(Path(name), files)
     said = said_of_corpus(run("train", name, *TRAIN))
-    assert "3,000 characters in 2 documents (file)" in said and "1 files or folders left out" in said
+    assert "3,000 characters in 2 documents (file)" in said and "1 left out" in said
     assert run("eval", "it", "--json").json()[0]["characters"] == 150
     assert run("train", "--name", "it", "--resume", "--steps", "+2", "-q").code == 0
     (line,) = run("corpus", "stats", name, "--json").json()
@@ -228,6 +228,6 @@ def test_encodings_that_are_marked_are_read_among_others_and_what_is_not_is_left
     for encoding in ("latin-1", "cp1252", "cp437"):
         write(f"c/{encoding}.txt", text.encode(encoding))
     said = said_of_corpus(run("train", "c", *TRAIN))
-    assert f"{4 * len(text):,} characters in 4 documents (file)" in said and "3 files or folders left out" in said
+    assert f"{4 * len(text):,} characters in 4 documents (file)" in said and "3 left out" in said
     (line,) = run("corpus", "stats", "c", "--json").json()
     assert {reason: len(names) for reason, names in line["left_out"].items()} == {"not utf-8": 3}

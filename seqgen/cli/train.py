@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,15 +134,15 @@ def command(
 def _report(outcome: Outcome, as_json: bool) -> None:
     folder = outcome.checkpoint
     by_name = folder.parent == Path("checkpoints")
-    where = folder.name if by_name else str(folder)
-    how = f"--name {folder.name}" if by_name else f"--out {folder}"
+    where = shlex.quote(folder.name if by_name else str(folder))
+    how = f"--name {where}" if by_name else f"--out {where}"
     if outcome.valid:
         bits, nats = outcome.valid.bits_per_character, outcome.valid.nats_per_symbol
         figures = f"{bits:.3f} bits per character on validation text ({nats:.4f} nats per symbol)"
         others = ", ".join(f"{name} {value:.3f}" for name, value in outcome.valid.baselines.items())
         say(f"{figures}; by counting alone: {others}" if others else figures)
         if bits > min(outcome.valid.baselines.values(), default=math.inf):
-            say("Counting alone is still better than this model: it needs more time.")
+            say("Counting alone is still better than this model.")
     say(outcome.verdict.sentence)
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"
     if outcome.verdict.name in ("interrupted", "improving"):
