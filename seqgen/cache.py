@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 import platformdirs
+from filelock import FileLock, Timeout
 
 from seqgen.errors import DataError, SeqgenError
 from seqgen.recipe import CorpusSettings, TokenizerSettings
@@ -28,8 +29,14 @@ VERSION = 3
 META, BASELINES, LENGTHS = "meta.json", "baselines.json", "lengths.npy"
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
 """What a missing or damaged entry of the cache raises when it is opened."""
-_ENTRY = re.compile(r"[0-9a-f]{32}|\.making-.*")
-"""Names in the cache folder that are ours: it may be a folder that holds other things, too."""
+PATIENCE = 60.0
+"""Seconds to wait for another process that changes entries, which takes none of them long."""
+_ENTRY = re.compile(r"[0-9a-f]{32}")
+"""Names of entries. The cache may be a folder that holds other things, too, which are not ours to remove."""
+_MAKING, _LOCK = ".making-", ".lock"
+_KNOWN = "known-models"
+"""Where `seqgen.tokenizers.trials` keeps an empty file, named by a SHA-256, for each model that is harmless."""
+_KNOWN_FILE = re.compile(r"[0-9a-f]{64}")
 _BUFFER = 1 << 20
 
 
@@ -39,12 +46,24 @@ def cache_folder() -> Path:
 
 
 def clean_cache() -> tuple[int, int]:
-    """Empties the cache; returns how many corpora and bytes it held."""
+    """Empties the cache, but for what a living process is preparing; returns how many corpora and bytes it held.
+
+    Raises:
+        DataError: another process does not let it.
+    """
     root = cache_folder()
-    entries = [path for path in root.glob("*") if path.is_dir() and _ENTRY.fullmatch(path.name)]
-    size = sum(path.stat().st_size for entry in entries for path in entry.rglob("*") if path.is_file())
-    for entry in entries:
-        shutil.rmtree(entry, ignore_errors=True)
+    if not root.is_dir():
+        return 0, 0
+    with _changing(root):
+        entries = [path for path in root.glob("*") if path.is_dir() and _ENTRY.fullmatch(path.name)]
+        size = sum(map(_size, entries)) + _sweep(root)
+        for entry in entries:
+            shutil.rmtree(entry, ignore_errors=True)
+    for path in (root / _KNOWN).glob("*"):
+        if _KNOWN_FILE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there is none, or it holds something else
+        (root / _KNOWN).rmdir()
     return len(entries), size
 
 
@@ -159,11 +178,12 @@ class EntryWriter:
         digest = hashlib.sha256(data + json.dumps([splits[name]["digest"] for name in SPLITS]).encode()).hexdigest()
         whole = {**meta, "tokenizer_file": name, "splits": splits, "digest": digest}
         _write_synced(self._entry / META, json.dumps(whole).encode())
-        with contextlib.suppress(*DAMAGE):  # another process made the same entry just now: it may be in use
-            open_entry(self.folder)
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._entry.replace(self.folder)
+        with _changing(self.folder.parent):
+            with contextlib.suppress(*DAMAGE):  # another process made the same entry just now: it may be in use
+                open_entry(self.folder)
+                return
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._entry.replace(self.folder)
 
 
 @contextlib.contextmanager
@@ -175,17 +195,75 @@ def new_entry(folder: Path, tokenizer: Tokenizer) -> Iterator[EntryWriter]:
     """
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making,  # for its owner alone
-            contextlib.ExitStack() as files,
-        ):
-            yield EntryWriter(folder, tokenizer, Path(making), files)
+        _sweep(folder.parent)
+        making = folder.parent / f"{_MAKING}{secrets.token_hex(8)}"
+        with _owned(making, PATIENCE), contextlib.ExitStack() as files:
+            making.mkdir(mode=0o700)  # for its owner alone
+            yield EntryWriter(folder, tokenizer, making, files)
     except OSError as error:
         raise DataError(
             f"the prepared corpus cannot be written: {error.strerror or error}",
             where=str(folder.parent),
             hint="Free some space there (seqgen corpus clean), or set SEQGEN_CACHE to another folder.",
         ) from error
+
+
+@contextlib.contextmanager
+def _owned(making: Path, patience: float) -> Iterator[None]:
+    """Holds the lock of a folder in the making, whoever made it; both are gone in the end.
+
+    The system frees the lock of a process that was killed, so that a folder whose lock is free is nobody's. The lock
+    lies beside the folder and is held before that is made: there is no moment at which it only looks like nobody's.
+    """
+    lock = making.with_name(f"{making.name}.lock")
+    with FileLock(lock, timeout=patience):
+        try:
+            yield
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+            with contextlib.suppress(OSError):  # Windows removes no file that is open; there the lock removes itself
+                lock.unlink()
+
+
+def _sweep(root: Path) -> int:
+    """Removes what preparations that were killed have left; returns its bytes."""
+    size = 0
+    for making in {path.with_name(path.name.removesuffix(".lock")) for path in root.glob(f"{_MAKING}*")}:
+        with contextlib.suppress(OSError), _owned(making, 0):  # a Timeout is an OSError: that one is being made
+            size += _size(making)
+    return size
+
+
+@contextlib.contextmanager
+def _changing(root: Path) -> Iterator[None]:
+    """Keeps other processes from installing and removing entries; what is in the way of one is no other's new entry.
+
+    Raises:
+        DataError: another process does so all the time.
+    """
+    # One lock for all entries, which stays: to remove the lock of an entry is a race of its own.
+    lock = FileLock(root / _LOCK, timeout=PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DataError(
+            "another seqgen is changing the cache and does not end",
+            where=str(root),
+            hint="End it, or set SEQGEN_CACHE to another folder.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; other processes may add and remove some meanwhile."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _read_baselines(folder: Path) -> dict[str, dict[str, float]]:

@@ -184,15 +184,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
                     "left_out": left_out.names,
                     "split_by": plan.by,
                     "documents": len(measured),
-                    "notes": [
-                        note
-                        for note in (
-                            tokenizer.note,
-                            _spelling_note(entry.splits["train"]),
-                            _table_note(sources, settings),
-                        )
-                        if note
-                    ],
+                    "notes": [note for note in notes if note],
                 },
                 measured.lengths,
             )

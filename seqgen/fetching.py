@@ -47,7 +47,7 @@ def data_folder() -> Path:
 
 
 def fetched(card: Card) -> Path | None:
-    """Where the card's file lies, if it has been fetched (its folder is that of its SHA-256, and its size is right); None for a card without an address."""
+    """Where the card's file lies, if it has been fetched (in a folder named by its SHA-256, its size is right); else None."""
     address = card.address
     if address is None:
         return None

@@ -19,6 +19,7 @@ from seqgen.errors import DataError
 from seqgen.modalities import MODALITIES
 from seqgen.recipe import CorpusSettings
 from seqgen.sources import LeftOut, Reader, Source, Stream
+from seqgen.sources.tables import count_left_out
 from seqgen.splits import MANY_DOCUMENTS, SPLITS, Measured, Plan
 from seqgen.tokenizers import Ids
 
@@ -111,7 +112,7 @@ class Texts:
         )
 
     def _refuse(self) -> NoReturn:
-        reasons = "; ".join(f"{len(files)} {reason}" for reason, files in self.left_out.names.items())
+        reasons = "; ".join(f"{count_left_out(files)} {reason}" for reason, files in self.left_out.names.items())
         raise DataError(
             "no text in it" + (f" (left out: {reasons})" if reasons else ""),
             where=", ".join(self.settings.sources),

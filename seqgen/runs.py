@@ -32,6 +32,7 @@ from seqgen.models import CELLS
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
+from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import TOKENIZERS
 
 
@@ -364,7 +365,7 @@ def _corpus_record(corpus: Corpus) -> dict[str, Any]:
         "documents": corpus.documents,
         "split_by": corpus.split_by,
         "symbols": {name: len(split) for name, split in corpus.splits.items()},
-        "left_out": {reason: len(names) for reason, names in corpus.left_out.items()},
+        "left_out": {reason: count_left_out(names) for reason, names in corpus.left_out.items()},
     }
 
 

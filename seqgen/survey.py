@@ -54,7 +54,7 @@ def _beginnings(corpus: Corpus) -> tuple[str, int]:
     for split in corpus.splits.values():
         length = min(LOOKED_AT // 3, len(split))
         text = _decode(split, length, line_end, corpus.tokenizer)
-        if length < len(split) and text.endswith("\ufffd"):  # the cut goes through a character, or it is really this one
+        if length < len(split) and text.endswith("\ufffd"):  # a character was cut through, or is really this one
             longer = _decode(split, length + LONGEST_CHARACTER, line_end, corpus.tokenizer)
             while not longer.startswith(text):
                 text = text[:-1]

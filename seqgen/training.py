@@ -27,6 +27,7 @@ from seqgen.pacing import WIND_UP, Budget, Pacer, looks_for, plan, prolong
 from seqgen.plots import draw_loss
 from seqgen.recipe import Overrides, Recipe
 from seqgen.runs import Request, Run, Verdict, judge, open_run, start_run
+from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import DOCUMENT
 from seqgen.trainer import Look, Trainer
 
@@ -237,7 +238,7 @@ class _Session:
         corpus = self.corpus
         characters = f"{corpus.characters:,} characters"
         documents = f"{corpus.documents:,} documents" if corpus.documents > 1 else "1 document"
-        left_out = sum(map(len, corpus.left_out.values()))
+        left_out = sum(map(count_left_out, corpus.left_out.values()))
         what = f"{corpus.settings.kind}, {characters} in {documents} ({corpus.settings.documents})"
         split = f"split {corpus.settings.split} by {corpus.split_by}"
         missing = f", {left_out:,} left out (seqgen corpus stats names them)" if left_out else ""

@@ -42,4 +42,4 @@ def documents_of(corpus: Corpus, name: str) -> list[str]:
 
 def entries() -> list[str]:
     """What lies in the cache, but for the models that are known to be harmless."""
-    return sorted(path.name for path in cache_folder().glob("*") if path.name != "known-models")
+    return sorted(path.name for path in cache_folder().glob("*") if path.name not in ("known-models", ".lock"))

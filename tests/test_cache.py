@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tomli_w
+from filelock import FileLock
 
 from seqgen import cache, yardsticks
 from seqgen import corpus as preparation
 from seqgen.cache import cache_folder, clean_cache
 from seqgen.errors import DataError
 from seqgen.splits import SPLITS
-from tests.corpora import PROSE, entries, prepared, text_of, write
+from seqgen.tokenizers.trials import remember
+from tests.corpora import PROSE, prepared, text_of, write
 from tests.test_modalities import titles
+
+
+def entries() -> list[str]:
+    """What lies in the cache, but for its lock and the models that are known to be harmless."""
+    return sorted(path.name for path in cache_folder().glob("*") if path.name not in (".lock", "known-models"))
 
 
 def test_a_second_time_the_corpus_is_found_and_the_same() -> None:
@@ -155,10 +168,21 @@ def test_cleaning_the_cache_counts_what_it_removes_and_touches_nothing_else(
     (cache_folder() / "documents").mkdir()
     (cache_folder() / "documents" / "diary.txt").write_text("dear")
     (cache_folder() / "notes.txt").write_text("mine")
-    assert clean_cache() == (3, size)
+    assert clean_cache() == (2, size)
     assert entries() == ["documents", "notes.txt"]
     assert (cache_folder() / "documents" / "diary.txt").exists()
     assert prepared("a.txt").fresh
+
+
+def test_cleaning_the_cache_forgets_the_known_models_and_keeps_what_is_not_its_own() -> None:
+    known = cache_folder() / "known-models"
+    remember(b"one")
+    clean_cache()
+    assert not known.exists()
+    remember(b"two")
+    (known / "mine.model").touch()
+    clean_cache()
+    assert [path.name for path in known.iterdir()] == ["mine.model"]
 
 
 def test_cleaning_a_cache_that_is_not_there_removes_nothing() -> None:
@@ -273,6 +297,83 @@ def test_an_entry_that_another_process_made_meanwhile_is_kept(monkeypatch: pytes
     second = prepared("a.txt")
     assert second.fresh and second.digest == first.digest
     assert (first.folder / "meta.json").stat().st_ino == before
+
+
+def test_of_two_that_make_the_same_entry_at_once_one_installs_it_and_both_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = prepared(write("a.txt"))
+    (first.folder / "meta.json").unlink()
+    ready, removed = threading.Barrier(2, timeout=20), list[Path]()
+    commit, remove = cache.EntryWriter.commit, shutil.rmtree
+
+    def commit_together(*arguments: Any) -> None:
+        ready.wait()
+        commit(*arguments)
+
+    def remove_slowly(path: Path, **options: Any) -> None:
+        remove(path, **options)
+        if path == first.folder:
+            removed.append(path)
+            time.sleep(0.3)
+
+    monkeypatch.setattr(cache.EntryWriter, "commit", commit_together)
+    monkeypatch.setattr(shutil, "rmtree", remove_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(prepared, ["a.txt", "a.txt"]))
+    assert [corpus.digest for corpus in both] == [first.digest, first.digest]
+    assert removed == [first.folder] and entries() == [first.folder.name]
+
+
+def test_a_cache_that_another_process_keeps_to_itself_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "PATIENCE", 0.1)
+    cache_folder().mkdir()
+    with FileLock(cache_folder() / ".lock"):
+        with pytest.raises(DataError, match="another seqgen") as caught:
+            prepared(write("a.txt"))
+        assert caught.value.hint
+        with pytest.raises(DataError, match="another seqgen"):
+            clean_cache()
+    assert entries() == []
+
+
+MAKING = """
+import time
+from seqgen.cache import cache_folder, new_entry
+from seqgen.tokenizers import TOKENIZERS
+with new_entry(cache_folder() / ("0" * 32), TOKENIZERS["bytes"]()):
+    print("making", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_is_in_the_making_stays_while_its_process_lives_and_goes_after_it_was_killed() -> None:
+    def making() -> list[str]:
+        return [name for name in entries() if name.startswith(".making-")]
+
+    command = [sys.executable, "-c", MAKING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(cache.__file__).parents[1]) as process:
+        assert process.stdout is not None and process.stdout.readline().strip() == b"making"
+        here = making()
+        corpus = prepared(write("a.txt"))
+        clean_cache()
+        assert making() == here != []
+        process.terminate()
+        process.wait(20)
+    assert making() == here
+    prepared("a.txt")
+    assert entries() == [corpus.folder.name]
+
+
+def test_what_processes_that_were_killed_have_left_is_cleaned() -> None:
+    cache_folder().mkdir()
+    for name in (".making-0", ".making-1"):
+        (cache_folder() / name).mkdir()
+    for name in (".making-0.lock", ".making-2.lock"):
+        (cache_folder() / name).touch()
+    (cache_folder() / ".making-0" / "train.ids").write_bytes(bytes(1000))
+    assert clean_cache() == (0, 1000)
+    assert entries() == []
 
 
 @pytest.mark.parametrize("size", [255, 256, 257, 65_536])

@@ -219,6 +219,10 @@ def test_a_field_of_the_wrong_type_or_without_content_is_named(field: str, value
         {**TOPICS, "module": "somebody.elses"},
         {**TOPICS, "module": "unittest.__main__"},
         {**TOPICS, "module": ".topics"},
+        *[
+            {**TOPICS, "module": module}
+            for module in ("os", "winreg", "antigravity", "pydoc_data", "pydoc_data.topics.x")
+        ],
         {**WEB, "size": "12"},
         {**WEB, "size": True},
         {**WEB, "size": 12.0},
@@ -265,6 +269,30 @@ def test_what_is_not_text_or_not_a_file_is_refused() -> None:
     Path("corpora/folder.toml").mkdir()
     with pytest.raises(DataError, match="this is none"):
         load_card("folder")
+
+
+@pytest.mark.parametrize("attribute", ["nothing", "__name__", "__dict__", "__path__"])
+def test_an_attribute_that_is_no_dict_of_texts_is_refused_by_the_cards_file(attribute: str) -> None:
+    path = write({**MINE, "source": {**TOPICS, "attribute": attribute}})
+    with pytest.raises(DataError, match=f"pydoc_data.topics.{attribute} is no dict of texts") as caught:
+        find_sources(("poems",), LeftOut())
+    assert caught.value.where == str(path) and caught.value.hint
+
+
+def test_a_module_that_this_python_lacks_is_refused_by_the_cards_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write({**MINE, "source": TOPICS})
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    with pytest.raises(DataError, match="no dict of texts in this Python") as caught:
+        find_sources(("poems",), LeftOut())
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("source", [HERE, TOPICS, WEB])
+def test_a_kind_that_there_is_not_is_refused_by_the_cards_file(source: dict[str, Any]) -> None:
+    path = write({**MINE, "kind": "poem", "source": source})
+    with pytest.raises(DataError, match="no kind 'poem'") as caught:
+        find_sources(("poems",), LeftOut())
+    assert caught.value.where == str(path) and "text, code" in str(caught.value.hint)
 
 
 NUMBERS = st.sampled_from(["0", "5", "10", "90", "80.5", "9.5", "100", "-5", "1e1", "", " 5", "٩٠", "x"])

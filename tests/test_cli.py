@@ -153,7 +153,7 @@ def test_eval_agrees_with_what_training_said(run: Run) -> None:
 def test_eval_reads_another_text(run: Run, trained: str) -> None:
     Path("other.txt").write_text(verse(900, seed=4), encoding="utf-8")
     line = run("eval", trained, "other.txt", "--json").json()[0]
-    assert line["characters"] == 900 and list(line["baselines"]) == ["unigram", "7-gram", "xz -9"]
+    assert line["characters"] == 900 and list(line["baselines"]) == ["unigram", "10-gram", "xz -9"]
     assert run("eval", trained, "other.txt", "--split", "test").code == 2
 
 

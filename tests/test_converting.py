@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import docx
@@ -122,3 +124,19 @@ def test_a_document_that_has_gone_meanwhile_is_an_error_with_a_way_out() -> None
         convert_all(sources, Path(), left_out)
     assert caught.value.where == "a.html"
     assert "permissions" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("named", ["c", "c/a.html"])
+def test_a_full_disk_is_an_error_with_the_folder_that_is_full(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path("c/a.html"), PAGE)
+    sources, left_out = find(named)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DataError, match="cannot be kept: No space left") as caught:
+        convert_all(sources, Path("converted"), left_out)
+    assert str(caught.value.where).endswith("a.html")
+    assert "converted" in str(caught.value.hint) and "TMPDIR" in str(caught.value.hint)
+    assert left_out.names == {}

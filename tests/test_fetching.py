@@ -144,16 +144,21 @@ def refuse(card: Card) -> DataError:
     return caught.value
 
 
+def place(data: bytes = DATA) -> Path:
+    """The folder of what the card describes."""
+    return data_folder() / "numbers" / hashlib.sha256(data).hexdigest()[:16]
+
+
 def kept() -> set[str]:
     """What lies in the folder of the corpus, apart from the lock."""
-    return {path.name for path in (data_folder() / "numbers").iterdir()} - {"corpus.txt.lock"}
+    return {path.name for path in place().iterdir()} - {"corpus.txt.lock"}
 
 
 def test_a_file_is_fetched_whole_and_nothing_is_left_beside_it(server: Server) -> None:
     card, seen = card_of(server), list[tuple[int, int | None]]()
     assert fetched(card) is None
     path = get(card, lambda done, size: seen.append((done, size)))
-    assert path == fetched(card) == need(card) == data_folder() / "numbers" / "corpus.txt"
+    assert path == fetched(card) == need(card) == place() / "corpus.txt"
     assert path.read_bytes() == DATA
     assert kept() == {"corpus.txt"}
     assert seen[0] == (0, len(DATA)) and seen[-1] == (len(DATA), len(DATA)) and seen == sorted(seen)
@@ -268,7 +273,7 @@ def test_a_part_without_a_proper_note_is_not_gone_on_with(server: Server, note: 
     card = card_of(server)
     server.stops_after = [1000] * 4
     refuse(card)
-    path = data_folder() / "numbers" / "corpus.txt.part.note"
+    path = place() / "corpus.txt.part.note"
     path.unlink() if note is None else path.write_bytes(note)
     assert get(card).read_bytes() == DATA
     assert server.ranges()[-1] is None
@@ -278,7 +283,7 @@ def test_a_part_that_is_too_long_is_not_gone_on_with(server: Server) -> None:
     card = card_of(server)
     server.stops_after = [1000] * 4
     refuse(card)
-    (data_folder() / "numbers" / "corpus.txt.part").write_bytes(DATA + b"x")
+    (place() / "corpus.txt.part").write_bytes(DATA + b"x")
     assert get(card).read_bytes() == DATA
     assert server.ranges()[-1] is None
 
@@ -445,7 +450,7 @@ def test_ctrl_c_keeps_the_part_and_the_next_fetch_goes_on(server: Server) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         get(card, stop)
-    part = data_folder() / "numbers" / "corpus.txt.part"
+    part = place() / "corpus.txt.part"
     size = part.stat().st_size
     assert size >= 100_000 and part.read_bytes() == DATA[:size] and fetched(card) is None
     assert get(card).read_bytes() == DATA
@@ -454,9 +459,8 @@ def test_ctrl_c_keeps_the_part_and_the_next_fetch_goes_on(server: Server) -> Non
 
 def test_a_second_fetch_at_the_same_time_is_told(server: Server) -> None:
     card = card_of(server)
-    place = data_folder() / "numbers"
-    place.mkdir(parents=True)
-    with FileLock(place / "corpus.txt.lock"):
+    place().mkdir(parents=True)
+    with FileLock(place() / "corpus.txt.lock"):
         assert "another seqgen" in refuse(card).what
     assert server.requests == []
     get(card)
@@ -473,6 +477,15 @@ def test_a_file_of_another_size_does_not_count_as_fetched(server: Server) -> Non
     card = card_of(server)
     get(card).write_bytes(DATA[:-1])
     assert fetched(card) is None
+
+
+def test_a_file_of_another_card_of_the_same_name_and_size_does_not_count_as_fetched(server: Server) -> None:
+    get(card_of(server))
+    server.data = DATA[::-1]
+    other = card_of(server, sha256=hashlib.sha256(server.data).hexdigest())
+    assert fetched(other) is None
+    assert get(other).read_bytes() == DATA[::-1] and fetched(other) == place(server.data) / "corpus.txt"
+    assert (place() / "corpus.txt").read_bytes() == DATA
 
 
 def test_what_is_not_here_is_needed_in_vain(server: Server) -> None:
@@ -538,7 +551,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_verb_fetches_prints_the_path_and_says_the_licence(server: Server, run: Run) -> None:
-    path = data_folder() / "numbers" / "corpus.txt"
+    path = place() / "corpus.txt"
     card_of(server)
     first = run("fetch", "numbers")
     assert (first.code, first.out) == (0, f"{path}\n")
@@ -595,7 +608,7 @@ def test_list_and_show_say_whether_a_card_is_at_hand(server: Server, run: Run) -
         assert words in shown
     record = json.loads(run("show", "numbers", "--json").out)
     assert record["source"]["sha256"] == hashlib.sha256(DATA).hexdigest()
-    assert record["at_hand"] and record["fetched"] == str(data_folder() / "numbers" / "corpus.txt")
+    assert record["at_hand"] and record["fetched"] == str(place() / "corpus.txt")
 
 
 def test_one_wrong_card_does_not_hide_the_others(run: Run) -> None:
@@ -617,7 +630,7 @@ def test_ctrl_c_says_that_the_part_is_kept_and_exits_with_130(server: Server) ->
     server.pauses, server.stops_after = True, [1000]
     command = [sys.executable, "-m", "seqgen", "corpus", "fetch", "numbers"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        part, deadline = data_folder() / "numbers" / "corpus.txt.part", time.monotonic() + 20
+        part, deadline = place() / "corpus.txt.part", time.monotonic() + 20
         while not part.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)

@@ -68,7 +68,7 @@ def test_what_is_left_out_is_named_with_its_reason(run: Run) -> None:
     assert "left out, binary: 7" in result.out and "4.bin and 2 more" in result.out
     (line,) = run("corpus", "stats", "c", "--json").json()
     assert len(line["left_out"]["binary"]) == 7
-    assert "2 files or folders" not in run("train", "c", "--steps", "1", *SMALL).err
+    assert ", 8 left out" in run("train", "c", "--steps", "1", *SMALL).err
 
 
 def test_a_column_of_a_table(run: Run) -> None:
@@ -124,3 +124,26 @@ def test_nothing_to_look_at_is_refused(run: Run) -> None:
     assert "missing.txt" in run("corpus", "stats", "missing.txt").refusal()
     write("empty.txt", "")
     assert "no text in it" in run("corpus", "stats", "empty.txt").refusal()
+
+
+def test_many_rows_without_a_text_are_all_counted_and_few_are_kept_by_name(run: Run) -> None:
+    write("letters.csv", "id,text\n0,one two three\n" + "1,\n" * 5000)
+    (line,) = run("corpus", "stats", "letters.csv", "--column", "text", "--json").json()
+    assert len(line["left_out"]["empty"]) == 21 and line["left_out"]["empty"][-1] == "letters.csv: and 4,980 more rows"
+    assert "left out, empty: 5,000 (letters.csv:3" in run("corpus", "stats", "letters.csv", "--column", "text").out
+
+
+@pytest.mark.parametrize("separator", ["[/x]", "[bold]", ":smile:"])
+def test_what_looks_like_markup_is_text(run: Run, separator: str) -> None:
+    write("a.txt", f"{PLAIN}{separator}{PLAIN}")
+    result = run("corpus", "stats", "a.txt", "--documents", separator)
+    assert result.code == 0 and f"a document is a {separator}" in result.out
+
+
+def test_control_characters_of_a_file_do_not_reach_stderr(run: Run) -> None:
+    write("a.csv", "\x1b]0;owned\x07,text\n" + "1,one two three\n" * 20)
+    for command in (["corpus", "stats", "a.csv"], ["train", "a.csv", "--steps", "1", *SMALL]):
+        result = run(*command)
+        assert result.code == 0 and "\\x1b]0;owned\\x07" in result.err and "\x1b" not in result.err
+    error = run("corpus", "stats", "a.csv", "--column", "\x1b[2J").err
+    assert "no column" in error and "\x1b" not in error

@@ -30,6 +30,23 @@ def test_a_summary_of_a_large_corpus_looks_at_a_part_of_it(monkeypatch: pytest.M
     assert len(summarize(corpus).lengths) == 1
 
 
+@pytest.mark.parametrize("settings", [{"kind": "bytes"}, {"kind": "characters", "min_count": 10_000}])
+@pytest.mark.parametrize("length", range(60, 70))
+def test_a_cut_inside_a_character_adds_none_to_the_alphabet(
+    settings: dict[str, object], length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "LOOKED_AT", 3 * length)
+    text = "a\U0001f98a\ufffd" * 50
+    corpus = prepared(write("a.txt", text), tokenizer=settings, split="100/0/0")
+    summary = summarize(corpus)
+    counts = dict(summary.alphabet)
+    assert set(counts) <= set(text)
+    assert (
+        counts["\ufffd"] in (counts["a"], counts["a"] - 1) and counts["\ufffd"] <= counts["\U0001f98a"] <= counts["a"]
+    )
+    assert sum(counts.values()) == summary.looked_at
+
+
 @every_tokenizer
 def test_a_summary_knows_how_many_characters_every_document_has(kind: str) -> None:
     text = titles(300).replace("e", "é")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seqgen.errors import DataError
 from seqgen.sources import tables
-from seqgen.sources.tables import columns, read_column
+from seqgen.sources.tables import columns, count_left_out, read_column
 
 LeftOut = list[tuple[str, str]]
 
@@ -129,6 +129,29 @@ def test_empty_values_and_blank_lines_are_left_out_by_line() -> None:
     left_out: LeftOut = []
     assert read('\nid,text\n1,\n\n2," \t"\n3,three\n', left_out=left_out) == ["three"]
     assert left_out == [("t:3", "empty"), ("t:4", "empty"), ("t:5", "empty")]
+
+
+@pytest.mark.parametrize(("rows", "more"), [(20, ""), (21, "t: and 1 more row"), (12_365, "t: and 12,345 more rows")])
+def test_the_first_rows_that_are_left_out_are_named_and_the_others_counted(rows: int, more: str) -> None:
+    left_out: LeftOut = []
+    texts = ["one", *[""] * rows, "two"]
+    assert read("id,text\n" + "".join(f"1,{text}\n" for text in texts), left_out=left_out) == ["one", "two"]
+    named = [(f"t:{line}", "empty") for line in range(3, 23)]
+    assert left_out == [*named, *([(more, "empty")] if more else [])]
+    assert count_left_out(name for name, _ in left_out) == rows
+
+
+def test_rows_are_named_for_each_reason() -> None:
+    left_out: LeftOut = []
+    assert read('{"id": 1}\n{"text": null}\n' * 30 + '{"text": "ok"}\n', suffix=".jsonl", left_out=left_out) == ["ok"]
+    for line, reason in ((1, "no 'text' in this row"), (2, "null, not text")):
+        names = [name for name, why in left_out if why == reason]
+        assert names == [*(f"t:{line + 2 * index}" for index in range(20)), "t: and 10 more rows"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "c/and 7 more rows", "x: and 7 more rows.txt", "x: and , more rows"])
+def test_a_file_that_is_left_out_counts_as_one(name: str) -> None:
+    assert count_left_out([name]) == 1
 
 
 @pytest.mark.parametrize("suffix", tables.SUFFIXES)

@@ -17,6 +17,7 @@ from seqgen.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,7 +52,7 @@ def say(message: str, **style: Any) -> None:
     """Words for people, on stderr, unless `--quiet`."""
     context = click.get_current_context(silent=True)
     if not (context and context.find_root().meta.get("quiet")):
-        click.secho(message, err=True, **style)
+        click.secho(escape(message), err=True, **style)
 
 
 def is_quiet() -> bool:
@@ -71,9 +72,21 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False)
 
 
+def escape(text: str) -> str:
+    """Text as it may go to stderr: control characters are shown, so that they cannot drive a terminal."""
+    return text.translate(_CONTROLS)
+
+
 def shown(text: str) -> str:
-    """Text as it may go to stdout: on a terminal control characters are shown, so that they cannot drive it."""
-    return text.translate(_CONTROLS) if sys.stdout.isatty() else text
+    """Text as it may go to stdout: escaped on a terminal, and as it is for a program."""
+    return escape(text) if sys.stdout.isatty() else text
+
+
+def literal(text: str) -> Text:
+    """Text as it may go into a table: what looks like rich's markup is none."""
+    from rich.text import Text
+
+    return Text(shown(text))
 
 
 def write(text: str) -> None:

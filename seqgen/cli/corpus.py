@@ -124,7 +124,8 @@ def fetch(name: str, as_json: bool) -> None:
 @command.command(short_help="Empty the cache of prepared corpora.")
 @common_options
 def clean() -> None:
-    """Empty the cache of prepared corpora. They are prepared again when they are needed."""
+    """Empty the cache of prepared corpora. They are prepared again when they are needed, which a --resume
+    or eval can only do while their files are what they were."""
     from seqgen.cache import cache_folder, clean_cache
 
     count, size = clean_cache()

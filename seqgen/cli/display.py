@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from seqgen.cli.common import console, print_json, say
+from seqgen.cli.common import console, escape, print_json, say
 from seqgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,10 +74,12 @@ def _live() -> Iterator[Listener]:
 
         def tell(progress: Any) -> None:
             if progress.message:
-                bar.console.print(progress.message, markup=False)
+                bar.console.print(escape(progress.message), markup=False, emoji=False)
             if progress.sample:
                 text = progress.sample.encode("unicode_escape").decode().replace("\\n", "\u23ce")
-                bar.console.print(f"  {text}", markup=False, style="dim", no_wrap=True, overflow="ellipsis")
+                bar.console.print(
+                    f"  {text}", markup=False, emoji=False, style="dim", no_wrap=True, overflow="ellipsis"
+                )
             if progress.phase == "training":
                 bar.update(
                     task, total=progress.steps, completed=progress.step, visible=True, figures=_figures(progress)

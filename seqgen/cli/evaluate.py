@@ -6,7 +6,7 @@ import math
 
 import click
 
-from seqgen.cli.common import checkpoint_argument, common_options, console, json_option, print_json
+from seqgen.cli.common import checkpoint_argument, common_options, console, json_option, literal, print_json
 
 
 @click.command("eval", short_help="Measure how well a model predicts text.")
@@ -39,7 +39,8 @@ def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device:
 
     from rich.table import Table
 
-    table = Table(title=f"{checkpoint} on {result.split}: {result.characters:,} characters", title_justify="left")
+    title = f"{checkpoint} on {result.split}: {result.characters:,} characters"
+    table = Table(title=literal(title), title_justify="left")
     table.add_column("")
     table.add_column("bits per character", justify="right")
     table.add_row("this model", f"{result.bits_per_character:.3f}", style="bold")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json
+from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json, shown
 
 
 @click.command(short_help="Say what a checkpoint is and how it was made.")
@@ -37,9 +37,10 @@ def command(checkpoint: str, as_json: bool) -> None:
         return
     valid = manifest.metrics.get("valid")
     made = f"{recipe.corpus.kind}, {recipe.tokenizer.kind}, {parameters:,} parameters"
-    click.echo(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps")
+    click.echo(shown(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps"))
     if valid:
         others = ", ".join(f"{name} {value:.3f}" for name, value in valid["baselines"].items())
         click.echo(f"# validation: {valid['bits_per_character']:.3f} bits per character; by counting alone: {others}")
-    click.echo(f"# made with {', '.join(f'{name} {version}' for name, version in manifest.versions.items())}\n")
-    click.echo(recipe.to_toml(), nl=False)
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    click.echo(shown(f"# made with {versions}\n"))
+    click.echo(shown(recipe.to_toml()), nl=False)

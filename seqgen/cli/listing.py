@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from seqgen.cli.common import common_options, console, json_option, print_json, say
+from seqgen.cli.common import common_options, console, json_option, literal, print_json, say
 
 
 @click.command("list", short_help="List the checkpoints at hand.")
@@ -33,13 +33,13 @@ def command(as_json: bool) -> None:
             )
         model = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
         table.add_row(
-            found.name,
-            recipe.corpus.kind,
-            recipe.tokenizer.kind,
-            model,
+            literal(found.name),
+            literal(recipe.corpus.kind),
+            literal(recipe.tokenizer.kind),
+            literal(model),
             f"{manifest.step:,}",
             f"{bits:.3f}" if bits else "-",
-            manifest.status,
+            literal(manifest.status),
         )
     if not as_json and table.row_count:
         console().print(table)

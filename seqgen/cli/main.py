@@ -21,6 +21,7 @@ from typing import NoReturn  # noqa: E402
 import click  # noqa: E402
 
 from seqgen import __version__  # noqa: E402
+from seqgen.cli.common import escape  # noqa: E402
 from seqgen.errors import SeqgenError  # noqa: E402
 
 VERBS = ("train", "sample", "eval", "corpus", "list", "info", "completion")
@@ -83,7 +84,7 @@ def _run() -> int:
         if debug:
             raise
         click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(str(error), err=True)
+        click.echo(escape(str(error)), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -92,14 +93,15 @@ def _run() -> int:
         if debug:
             raise
         click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(f"{error.filename or 'the output'}: {error.strerror or error}", err=True)
+        click.echo(escape(f"{error.filename or 'the output'}: {error.strerror or error}"), err=True)
         return 1
     except Exception as error:
         if debug:
             raise
         click.secho("internal error: ", fg="red", bold=True, err=True, nl=False)
         click.echo(
-            f"{type(error).__name__}: {error}\nThis is a bug in seqgen. Run it again with --debug and report what it prints.",
+            f"{escape(f'{type(error).__name__}: {error}')}\n"
+            "This is a bug in seqgen. Run it again with --debug and report what it prints.",
             err=True,
         )
         return 1

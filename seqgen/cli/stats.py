@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import common_options, console, json_option, print_json, say, shown
+from seqgen.cli.common import common_options, console, json_option, literal, print_json, say, shown
 
 if TYPE_CHECKING:
     from seqgen.corpus import Corpus
@@ -75,8 +75,11 @@ def _plain(corpus: Corpus, summary: Summary) -> dict[str, Any]:
 def _show(corpus: Corpus, summary: Summary) -> None:
     from rich.table import Table
 
+    from seqgen.sources.tables import count_left_out
+
     tokens = corpus.tokenizer_settings.kind
-    table = Table(title=f"{corpus.settings.kind}; a document is a {corpus.settings.documents}", title_justify="left")
+    title = f"{corpus.settings.kind}; a document is a {corpus.settings.documents}"
+    table = Table(title=literal(title), title_justify="left")
     table.add_column("")
     for name in ("documents", "characters", f"symbols ({tokens})"):
         table.add_column(name, justify="right")
@@ -98,12 +101,14 @@ def _show(corpus: Corpus, summary: Summary) -> None:
     for note in corpus.notes:
         say(note)
     for reason, names in corpus.left_out.items():
-        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-        click.echo(shown(f"left out, {reason}: {len(names)} ({', '.join(names[:SHOWN_NAMES])}{more})"))
+        count = count_left_out(names)
+        more = f" and {count - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+        click.echo(shown(f"left out, {reason}: {count:,} ({', '.join(names[:SHOWN_NAMES])}{more})"))
 
 
 def _draw(picture: Path, corpora: tuple[str, ...], corpus: Corpus, summary: Summary) -> None:
     from seqgen.plots import draw_corpus
+    from seqgen.sources.tables import count_left_out
 
     try:
         draw_corpus(
@@ -112,7 +117,7 @@ def _draw(picture: Path, corpora: tuple[str, ...], corpus: Corpus, summary: Summ
             lengths=summary.lengths,
             alphabet=summary.alphabet,
             splits={name: split.characters for name, split in corpus.splits.items()},
-            left_out={reason: len(names) for reason, names in corpus.left_out.items()},
+            left_out={reason: count_left_out(names) for reason, names in corpus.left_out.items()},
         )
     except (OSError, ValueError) as error:
         raise click.UsageError(f"--picture {picture} cannot be written: {error}") from error

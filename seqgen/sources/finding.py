@@ -226,7 +226,9 @@ def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
     """
     if card.kind not in MODALITIES:
         raise DataError(
-            f"there is no kind {card.kind!r} of corpus", where=str(card.path), hint=f"There are: {', '.join(MODALITIES)}."
+            f"there is no kind {card.kind!r} of corpus",
+            where=str(card.path),
+            hint=f"There are: {', '.join(MODALITIES)}.",
         )
     if "url" in card.source:
         path = need(card)
