@@ -34,10 +34,12 @@ def main() -> None:
     """Writes a text, runs `seqgen corpus stats` on it twice, and prints the rates and the peak of private memory."""
     parser = arguments("a large text file to ids")
     parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--tokenizer", default="characters")
     options = parser.parse_args()
     heading(
         f"{options.megabytes} MB in one file",
-        "seqgen corpus stats FILE with an empty cache, and again: whole process, start and summary included; memory is the "
+        f"seqgen corpus stats FILE --tokenizer {options.tokenizer} with an empty cache, and again: whole process, start and "
+        "summary included; memory is the "
         "largest sum of private pages (Private_Clean + Private_Dirty of /proc/PID/smaps_rollup, asked every 50 ms).",
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -45,7 +47,7 @@ def main() -> None:
         write(path, options.megabytes)
         path.read_bytes()[:1]  # so that the disk is not what is measured
         for name in ("prepared", "found in the cache"):
-            seconds, private = measure(path, Path(scratch, "cache"))
+            seconds, private = measure(path, Path(scratch, "cache"), options.tokenizer)
             rate = path.stat().st_size / 1e6 / seconds
             print(f"{name:18}  {seconds:6.1f} s  {rate:8.0f} MB/s  {private / 1e6:6.0f} MB private", flush=True)
 
@@ -64,11 +66,13 @@ def write(path: Path, megabytes: int) -> None:
             file.write(data)
 
 
-def measure(path: Path, cache: Path) -> tuple[float, int]:
+def measure(path: Path, cache: Path, tokenizer: str) -> tuple[float, int]:
     """Seconds and the peak of private memory in bytes."""
     start, peak = time.perf_counter(), 0
     environment = {**os.environ, "SEQGEN_CACHE": str(cache)}
-    process = subprocess.Popen([*SEQGEN, "corpus", "stats", str(path)], stdout=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(
+        [*SEQGEN, "corpus", "stats", str(path), "--tokenizer", tokenizer], stdout=subprocess.DEVNULL, env=environment
+    )
     while process.poll() is None:
         peak = max(peak, private_memory(process.pid))
         time.sleep(0.05)

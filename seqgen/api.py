@@ -22,7 +22,7 @@ from seqgen.machine import default_threads, pick_device, torch_settings
 from seqgen.modalities import MODALITIES
 from seqgen.runs import reopen_corpus
 from seqgen.splits import SPLITS
-from seqgen.tokenizers import DOCUMENT
+from seqgen.tokenizers import DOCUMENT, Opening
 
 
 @dataclass(frozen=True)
@@ -173,15 +173,15 @@ class Loaded:
     ) -> Iterator[Sample]:
         """Many samples of one seed, in order. A sole one streams; of several each comes when it is complete."""
         random_seed = new_random_seed() if random_seed is None else random_seed
-        prompt = self._prompt(seed)
+        opening = self.tokenizer.reopen(self._prompt(seed))
         if count == 1:
-            writing = self._writing(settings, prompt)
+            writing = self._writing(settings, opening)
             yield Sample(
-                0, seed, random_seed, "single", writing, self._stream(seed, prompt, settings, random_seed, writing)
+                0, seed, random_seed, "single", writing, self._stream(seed, opening, settings, random_seed, writing)
             )
             return
         for first in range(0, count, TILE):
-            yield from self._tile(seed, prompt, settings, random_seed, range(first, min(count, first + TILE)))
+            yield from self._tile(seed, opening, settings, random_seed, range(first, min(count, first + TILE)))
 
     def score(self, text: str) -> Score:
         """How surprising each symbol of a text is, read as the beginning of a document.
@@ -237,31 +237,31 @@ class Loaded:
             )
         return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
 
-    def _writing(self, settings: SampleSettings, prompt: list[int]) -> Writing:
-        return Writing(self.tokenizer, settings, self.modality, prompt)
+    def _writing(self, settings: SampleSettings, opening: Opening) -> Writing:
+        return Writing(self.tokenizer, settings, self.modality, opening)
 
     def _stream(
-        self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, writing: Writing
+        self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, writing: Writing
     ) -> Iterator[str]:
         yield seed
         if writing.is_done():
             return
-        for (symbol,) in generate(self.model, prompt, settings.rules, random_seed, [0]):
+        for (symbol,) in generate(self.model, opening.ids, settings.rules, random_seed, [0], opening.allowed):
             if piece := writing.feed(symbol):
                 yield piece
             if writing.is_done():
                 return
 
     def _tile(
-        self, seed: str, prompt: list[int], settings: SampleSettings, random_seed: int, indices: range
+        self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, indices: range
     ) -> Iterator[Sample]:
         start = time.perf_counter()
-        writings, interrupted = [self._writing(settings, prompt) for _ in indices], False
+        writings, interrupted = [self._writing(settings, opening) for _ in indices], False
         if not all(writing.is_done() for writing in writings):
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
             try:
-                for symbols in generate(self.model, prompt, settings.rules, random_seed, padded):
+                for symbols in generate(self.model, opening.ids, settings.rules, random_seed, padded, opening.allowed):
                     for writing, symbol in zip(writings, symbols, strict=False):
                         writing.feed(symbol)
                     if all(writing.is_done() for writing in writings):

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ from seqgen.decoding.rules import Rule, RuleSettings, build_rules
 from seqgen.errors import UsageError
 from seqgen.modalities import Modality
 from seqgen.models import LanguageModel
-from seqgen.tokenizers import DOCUMENT, Tokenizer, bytes_of, text_of
+from seqgen.tokenizers import DOCUMENT, Opening, Tokenizer, bytes_of, text_of
 
 TILE = 64
 """Samples that run side by side."""
@@ -30,6 +32,10 @@ HARD_LIMIT = 5
 """A sample without a length is cut at the first line end after this many times the length after which it may end."""
 LAST_LINE = 200
 """Characters after which such a sample is cut even within a line."""
+
+
+NOTHING = Opening([])
+"""No prompt: a sample begins where a document does."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,12 @@ def new_random_seed() -> int:
 
 @torch.inference_mode()
 def generate(
-    model: LanguageModel, prompt: Sequence[int], rules: RuleSettings, random_seed: int, indices: Sequence[int]
+    model: LanguageModel,
+    prompt: Sequence[int],
+    rules: RuleSettings,
+    random_seed: int,
+    indices: Sequence[int],
+    allowed: npt.NDArray[np.bool_] | None = None,
 ) -> Iterator[list[int]]:
     """Draws one symbol after another for each index, without end: yields lists of ids, one id for each index.
 
@@ -66,6 +77,7 @@ def generate(
         prompt: the ids that all samples grow from, at least one.
         rules: how a symbol is drawn.
         random_seed: together with an index it decides a sample's random numbers.
+        allowed: which symbols may come first, shape (symbols,); None: all.
         indices: which samples; one alone runs as a single stream, more as a tile.
     """
     device = model.device
@@ -74,6 +86,8 @@ def generate(
         raise ValueError(f"{len(indices)} samples do not fit a tile of {width}")
     chain = build_rules(rules)
     logits, state = model.start(torch.tensor([list(prompt)], device=device))
+    if allowed is not None:
+        logits = logits.masked_fill(~torch.from_numpy(allowed).to(device), -torch.inf)
     if width > 1:
         rows = torch.zeros(width, dtype=torch.long, device=device)
         logits, state = logits.index_select(0, rows), state.select(rows)
@@ -137,11 +151,11 @@ class Writing:
         tokenizer: turns ids into bytes.
         settings: length and stop texts.
         modality: says where a unit ends, for samples without a length.
-        prompt: the ids that it goes on from; between symbols there may be a space that belongs to neither.
+        opening: what it goes on from; between symbols there may be a space that belongs to neither.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, settings: SampleSettings, modality: Modality, prompt: Sequence[int] = ()
+        self, tokenizer: Tokenizer, settings: SampleSettings, modality: Modality, opening: Opening = NOTHING
     ) -> None:
         self.settings, self.modality = settings, modality
         self.data = b""
@@ -149,8 +163,9 @@ class Writing:
         self.symbols = 0
         self.stopped_by: str | None = "length" if settings.length == 0 else None
         self._decoder = tokenizer.decoder()
-        for symbol in prompt:
+        for symbol in opening.ids:
             self._decoder.feed(symbol)
+        self._taken_back = len(opening.taken_back)
         self._shown = 0
         self._borders = deque([(0, 0)], maxlen=KEPT_BORDERS)
         """The latest places, in characters and in bytes, where a drawn symbol was complete."""
@@ -177,6 +192,8 @@ class Writing:
         return self._show()
 
     def _take(self, data: bytes) -> None:
+        known = min(self._taken_back, len(data))  # it stands at the end of the seed already
+        data, self._taken_back = data[known:], self._taken_back - known
         if not data:
             return
         self.data += data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import subprocess
@@ -9,13 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceTrainer
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers import TOKENIZERS, Tokenizer, pieces, trials
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Tokenizer, pieces, trials
 from tests.test_tokenizers import ANY_TEXT
 from tests.texts import verse
 
@@ -249,3 +251,30 @@ def test_sentencepiece_is_loaded_where_it_is_used() -> None:
     code = "import sys, seqgen.tokenizers; print('sentencepiece' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@functools.cache
+def small_bpe() -> Tokenizer:
+    return TOKENIZERS["bpe"].build([verse(20_000)], TokenizerSettings(kind="bpe", vocabulary=400))
+
+
+@given(text=st.text("abc de\n", min_size=1))
+def test_a_prompt_is_taken_back_by_its_last_piece_and_what_comes_first_begins_with_it(text: str) -> None:
+    tokenizer = small_bpe()
+    ids = [DOCUMENT, *tokenizer.encode(text).tolist()]
+    opening = tokenizer.reopen(ids)
+    kept = tokenizer.decode(opening.ids)
+    assert kept + opening.taken_back.decode() == text
+    if opening.allowed is not None:
+        allowed = np.flatnonzero(opening.allowed).tolist()
+        assert ids[-1] in allowed
+        assert all(tokenizer.decode([each]).startswith(opening.taken_back.decode()) for each in allowed)
+        assert len(allowed) < tokenizer.size
+
+
+def test_nothing_is_taken_back_from_a_prompt_of_bytes_or_of_nothing() -> None:
+    tokenizer = small_bpe()
+    for text in ("", "a\n", "漢"):
+        ids = [DOCUMENT, *tokenizer.encode(text).tolist()]
+        opening = tokenizer.reopen(ids)
+        assert (opening.ids, opening.allowed, opening.taken_back) == (ids, None, b"")

@@ -23,10 +23,13 @@ SHOWN_CHARACTERS = 40
 @click.option("--documents", metavar="HOW", help="file, line, blank-line, or a separator. Default: guessed.")
 @click.option("--column", metavar="NAME", help="The column of a table (CSV, TSV, JSONL) to read.")
 @click.option("--encoding", metavar="NAME", help="The text encoding of the files. Default utf-8.")
+@click.option("--tokenizer", metavar="NAME", help="What a symbol is. Default: chosen for the corpus.")
 @click.option("--picture", metavar="FILE.png", type=click.Path(path_type=Path), help="Also draw it.")
 @json_option
 @common_options
-def stats(corpora: tuple[str, ...], picture: Path | None, as_json: bool, **options: str | None) -> None:
+def stats(
+    corpora: tuple[str, ...], picture: Path | None, tokenizer: str | None, as_json: bool, **options: str | None
+) -> None:
     """Say what a corpus holds as seqgen train would read it: sizes, documents, alphabet, repetition, and what is left
     out and why.
     """
@@ -37,7 +40,7 @@ def stats(corpora: tuple[str, ...], picture: Path | None, as_json: bool, **optio
         "sources": corpora,
         **{name: value for name, value in options.items() if value is not None},
     }
-    corpus = prepare({"corpus": asked})
+    corpus = prepare({"corpus": asked, "tokenizer": {"kind": tokenizer} if tokenizer else {}})
     summary = summarize(corpus)
     if picture:
         _draw(picture, corpora, corpus, summary)

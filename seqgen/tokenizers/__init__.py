@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from seqgen.tokenizers.base import DOCUMENT, Decoder, Ids, Tokenizer, bytes_of, id_type, text_of
+from seqgen.tokenizers.base import DOCUMENT, Decoder, Ids, Opening, Tokenizer, bytes_of, id_type, text_of
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
 from seqgen.tokenizers.pieces import BpeTokenizer, UnigramTokenizer
 from seqgen.tokenizers.symbols import SymbolTokenizer
 
-__all__ = ["DOCUMENT", "TOKENIZERS", "Decoder", "Ids", "Tokenizer", "bytes_of", "id_type", "text_of"]
+__all__ = ["DOCUMENT", "TOKENIZERS", "Decoder", "Ids", "Opening", "Tokenizer", "bytes_of", "id_type", "text_of"]
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {
     CharacterTokenizer.name: CharacterTokenizer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -33,6 +34,24 @@ class Decoder(Protocol):
     def finish(self) -> bytes:
         """What is left over: an unfinished character's bytes as they are."""
         ...
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A prompt as a model should read it.
+
+    A text that stops in the middle of what is usually one piece ("def " before " name") leaves a model where no training
+    text ever was. So the last piece is taken back, and the first one that is drawn must begin with it.
+
+    Attributes:
+        ids: without what was taken back.
+        allowed: which symbols may come first, shape (symbols,); None: all.
+        taken_back: the bytes that are in the prompt already.
+    """
+
+    ids: list[int]
+    allowed: npt.NDArray[np.bool_] | None = None
+    taken_back: bytes = b""
 
 
 class Tokenizer(Protocol):
@@ -74,6 +93,10 @@ class Tokenizer(Protocol):
 
     def unknown(self, text: str) -> list[str]:
         """The distinct parts of a text that have no id of their own, in order of appearance."""
+        ...
+
+    def reopen(self, ids: Sequence[int]) -> Opening:
+        """A prompt that may go on within its last symbol; see `Opening`."""
         ...
 
     def keys(self) -> list[str]:

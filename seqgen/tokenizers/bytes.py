@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, as_array, bytes_of, read_object, text_of
+from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, Opening, as_array, bytes_of, read_object, text_of
 
 BYTE_KEYS = [f"byte {byte:02x}" for byte in range(256)]
 
@@ -47,6 +47,10 @@ class ByteTokenizer:
     def unknown(self, text: str) -> list[str]:
         """None: every byte is known."""
         return []
+
+    def reopen(self, ids: Sequence[int]) -> Opening:
+        """As it is: no symbol is the beginning of another."""
+        return Opening(list(ids))
 
     def keys(self) -> list[str]:
         """The document symbol and the bytes."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import DOCUMENT, Ids, as_array, bytes_of, id_type, in_blocks, read_object
+from seqgen.tokenizers.base import DOCUMENT, Ids, Opening, as_array, bytes_of, id_type, in_blocks, read_object
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
 CODE_POINTS = 0x110000
@@ -86,6 +86,10 @@ class CharacterTokenizer:
         """The distinct characters that are spelled in bytes."""
         known = set(self.characters)
         return [character for character in dict.fromkeys(text) if character not in known]
+
+    def reopen(self, ids: Sequence[int]) -> Opening:
+        """As it is: no symbol is the beginning of another."""
+        return Opening(list(ids))
 
     def keys(self) -> list[str]:
         """The document symbol, the half-bytes and the characters."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from seqgen.recipe import TokenizerSettings
 from seqgen.tokenizers import trials
-from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, bytes_of, id_type, in_blocks, text_of
+from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, Opening, bytes_of, id_type, in_blocks, text_of
 from seqgen.tokenizers.bytes import BYTE_KEYS, ByteDecoder
 
 if TYPE_CHECKING:
@@ -135,6 +135,14 @@ class PieceTokenizer:
         """The distinct characters that are spelled in bytes, but for the line end, which is one byte by design."""
         known = {"\n", *self._pieces}
         return [character for character in dict.fromkeys(text) if character not in known]
+
+    def reopen(self, ids: Sequence[int]) -> Opening:
+        """Without the last piece, which the first one drawn must begin with. A byte is left: it is no beginning of a piece."""
+        if not ids or ids[-1] < FIRST_PIECE:
+            return Opening(list(ids))
+        last = self._bytes[ids[-1]]
+        allowed = np.array([piece.startswith(last) for piece in self._bytes])
+        return Opening(list(ids[:-1]), allowed, last)
 
     def keys(self) -> list[str]:
         """The document symbol, the bytes and the pieces, a space in them as sentencepiece writes it."""

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import Ids, as_array, bytes_of, id_type, read_object
+from seqgen.tokenizers.base import Ids, Opening, as_array, bytes_of, id_type, read_object
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
 LONGEST = 256
@@ -91,6 +91,10 @@ class SymbolTokenizer:
     def unknown(self, text: str) -> list[str]:
         """The distinct symbols that are spelled in bytes."""
         return [symbol for symbol in dict.fromkeys(text.split()) if symbol not in self._ids]
+
+    def reopen(self, ids: Sequence[int]) -> Opening:
+        """As it is: no symbol is the beginning of another."""
+        return Opening(list(ids))
 
     def keys(self) -> list[str]:
         """The document symbol, the half-bytes and the symbols."""
