@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -17,7 +18,7 @@ from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.generation import TILE, SampleSettings, Writing, choose, generate, mix
 from seqgen.modalities import MODALITIES
-from seqgen.tokenizers import DOCUMENT
+from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
 from tests.texts import verse
@@ -214,3 +215,24 @@ def test_a_sample_without_an_end_is_cut_at_the_hard_limit() -> None:
 
 def test_a_checkpoint_is_found_by_path_object(model: Loaded) -> None:
     assert isinstance(seqgen.load(Path(model.checkpoint.folder)), Loaded)
+
+
+@pytest.mark.parametrize("indices", [[0], [0, 1, 2]])
+def test_what_comes_first_is_allowed_and_later_symbols_are_free(model: Loaded, indices: list[int]) -> None:
+    allowed = np.zeros(model.tokenizer.size, dtype=np.bool_)
+    allowed[[20, 21]] = True
+    for random_seed in range(10):
+        drawn = list(
+            itertools.islice(generate(model.model, [DOCUMENT], RuleSettings(), random_seed, indices, allowed), 8)
+        )
+        assert set(drawn[0]) <= {20, 21}
+        assert not {symbol for row in drawn[1:] for symbol in row} <= {20, 21}
+
+
+@pytest.mark.parametrize("taken_back", [b" ", b" n", b" na"])
+def test_what_was_taken_back_from_a_seed_is_not_written_again(taken_back: bytes) -> None:
+    tokenizer = ByteTokenizer()
+    writing = Writing(tokenizer, SampleSettings(length=4), MODALITIES["text"], Opening([], None, taken_back))
+    for symbol in tokenizer.encode(" name(self)").tolist():
+        writing.feed(symbol)
+    assert writing.text == " name(self)"[len(taken_back) :][:4]
