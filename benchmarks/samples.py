@@ -76,14 +76,17 @@ def titles(checkpoint: Path, count: int | None, temperature: float | None, show:
     )
     samples = draw(checkpoint, count, temperature)
     lengths = [len(sample["text"]) for sample in samples]
-    corpus = [len(title) for title in training_text(checkpoint).split("\0")[1:]]
+    learned = training_text(checkpoint).split("\0")[1:]
+    corpus = [len(title) for title in learned]
+    known = set(learned)
+    copied = sum(sample["text"] in known for sample in samples)
     ended = sum(sample["stopped_by"] == "document" for sample in samples)
     ratio = statistics.mean(lengths) / statistics.mean(corpus)
     print(
         f"mean length {statistics.mean(lengths):.1f} characters, the corpus {statistics.mean(corpus):.1f}: {ratio - 1:+.1%}"
     )
     print(f"ended by themselves {ended / count:.1%}")
-    print(f"copies of training titles {sum(sample['text'] in set_of(checkpoint) for sample in samples) / count:.1%}")
+    print(f"copies of training titles {copied / count:.1%}")
     for sample in samples[:show]:
         print(f"  {sample['text']}")
 
@@ -103,13 +106,6 @@ def training_text(checkpoint: Path) -> str:
     bounds = [*split.starts.tolist(), len(split)]
     decode = corpus.tokenizer.decode
     return "".join("\0" + decode(split.ids[start:stop]) for start, stop in pairwise(bounds))
-
-
-def set_of(checkpoint: Path, known: dict[Path, set[str]] = {}) -> set[str]:  # noqa: B006 - a memory
-    """The training documents."""
-    if checkpoint not in known:
-        known[checkpoint] = set(training_text(checkpoint).split("\0")[1:])
-    return known[checkpoint]
 
 
 if __name__ == "__main__":
