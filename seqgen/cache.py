@@ -25,7 +25,7 @@ from seqgen.recipe import CorpusSettings, TokenizerSettings
 from seqgen.splits import SPLITS, Split
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
 
-VERSION = 3
+VERSION = 4
 META, BASELINES, LENGTHS = "meta.json", "baselines.json", "lengths.npy"
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
 """What a missing or damaged entry of the cache raises when it is opened."""

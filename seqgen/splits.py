@@ -13,6 +13,10 @@ from seqgen.tokenizers import Ids
 SPLITS = ("train", "valid", "test")
 MANY_DOCUMENTS = 20
 """From this many on, a corpus is split by document."""
+PARTS_OF_A_SPLIT = (8, 2)
+"""No group of documents fills more than an eighth of a held-out split; where documents are few, half of it."""
+SMALL_ENOUGH = 0.5
+"""Share of the text that must be in groups as small as that: what is held out must be like the rest."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,10 @@ class Plan:
 def plan_split(measured: Measured, shares: tuple[float, float, float]) -> Plan:
     """Which part of which document goes where.
 
-    By document where there are many and none is too large: in the order of their hashes, so that it depends on the
-    texts alone, and near-duplicates stay together. Else each document is cut by position: equal ones at the same place,
-    but what two of them share at different places can stand on both sides.
+    By document where there are many and most of the text is in small ones: in the order of their hashes, so that it
+    depends on the texts alone, and near-duplicates stay together. Large documents are for training then, so that none
+    of them is most of what is measured. Else each document is cut by position: equal ones at the same place, but what two
+    of them share at different places can stand on both sides.
 
     Args:
         measured: the documents.
@@ -94,8 +99,9 @@ def plan_split(measured: Measured, shares: tuple[float, float, float]) -> Plan:
     """
     if len(measured) >= MANY_DOCUMENTS:
         groups = _Groups(measured)
-        if groups.can_be_split(shares, int(measured.lengths.max())):
-            return Plan("document", groups.assign(shares)[groups.of_document].astype(np.int8), shares)
+        largest = groups.largest_held_out(shares)
+        if largest is not None:
+            return Plan("document", groups.assign(shares, largest)[groups.of_document].astype(np.int8), shares)
     return Plan("position", None, shares)
 
 
@@ -111,29 +117,31 @@ class _Groups:
         self.of_document = rank[of_document]
         self.lengths = np.bincount(self.of_document, weights=measured.lengths, minlength=len(smallest))
 
-    def can_be_split(self, shares: tuple[float, float, float], longest: int) -> bool:
-        """Whether no document is too large for that, and enough is left without what is too large because it was copied."""
+    def largest_held_out(self, shares: tuple[float, float, float]) -> float | None:
+        """The size up to which groups may be held out: small beside their split if most of the text is in such groups.
+
+        None where documents are too large to be held out whole, or all the same.
+        """
         held_out = [share for share in shares[1:] if share > 0]
         if not held_out:
-            return False
+            return None
         total = self.lengths.sum()
-        limit = min(held_out) * total / 2
-        small = self.lengths[self.lengths <= limit].sum()
-        return bool(longest <= limit and small >= min(1.0, 2 * sum(held_out)) * total)
+        needed = min(1.0, max(SMALL_ENOUGH, 2 * sum(held_out))) * total
+        for part in PARTS_OF_A_SPLIT:
+            limit = float(min(held_out) * total / part)
+            if self.lengths[self.lengths <= limit].sum() >= needed:
+                return limit
+        return None
 
-    def assign(self, shares: tuple[float, float, float]) -> npt.NDArray[np.int8]:
-        """The split of each group. What was copied too often would fill a held-out split, and is left for training."""
-        total = self.lengths.sum()
+    def assign(self, shares: tuple[float, float, float], largest: float) -> npt.NDArray[np.int8]:
+        """The split of each group. A larger one than that would fill a held-out split, and is left for training."""
+        quotas = [share * self.lengths.sum() for share in shares]
         where = np.zeros(len(self.lengths), dtype=np.int8)
-        quotas = [share * total for share in shares]
         taken = [0.0, 0.0, 0.0]
-        for group, length in enumerate(self.lengths):
-            open_splits = [split for split in (1, 2) if taken[split] < quotas[split]]
-            if not open_splits:
+        for group in np.flatnonzero(self.lengths <= largest):
+            split = next((split for split in (1, 2) if taken[split] < quotas[split]), 0)
+            if split == 0:
                 break
-            for split in open_splits:
-                if length <= quotas[split] / 2:
-                    where[group] = split
-                    taken[split] += length
-                    break
+            where[group] = split
+            taken[split] += self.lengths[group]
         return where

@@ -189,9 +189,29 @@ def test_a_title_that_stands_there_over_and_over_is_left_for_training() -> None:
 
 def test_one_long_document_among_many_is_cut_by_position() -> None:
     notes = [f"note {index}" for index in range(200)]
-    for length in (100, 3000):
-        assert plan([*notes, "novel " * length])[1] == "position"
+    assert plan([*notes, "novel " * 3000])[1] == "position"
     assert plan(notes)[1] == "document"
+
+
+def test_a_large_document_among_many_is_left_for_training_and_never_most_of_what_is_measured() -> None:
+    for number in range(10):
+        notes = [f"note {number} {index}" for index in range(1000)]
+        manual = f"manual {number} " * 100
+        sides = parts([*notes, manual])
+        assert plan([*notes, manual])[1] == "document" and manual in sides["train"]
+        total = sum(map(len, [*notes, manual]))
+        assert all(sum(map(len, sides[name])) >= 0.05 * total for name in ("valid", "test"))
+
+
+@given(texts=many())
+def test_where_small_documents_suffice_none_fills_more_than_an_eighth_of_a_split(texts: list[str]) -> None:
+    lengths = {text: len(text) * texts.count(text) for text in texts}
+    total = sum(map(len, texts))
+    eighth = 0.05 * total / 8
+    if sum(length for length in lengths.values() if length <= eighth) < total / 2:
+        return
+    sides = parts(texts)
+    assert max(lengths[text] for name in ("valid", "test") for text in sides[name]) <= eighth + 1e-6
 
 
 def test_where_all_documents_are_equal_they_are_cut_by_position_and_something_is_left_to_learn_from() -> None:
