@@ -24,6 +24,9 @@ from seqgen.runs import reopen_corpus
 from seqgen.splits import SPLITS
 from seqgen.tokenizers import DOCUMENT, Opening
 
+COMPARED = 64
+"""Symbols of a seed that tell whether it is the beginning of a document."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -173,7 +176,7 @@ class Loaded:
     ) -> Iterator[Sample]:
         """Many samples of one seed, in order. A sole one streams; of several each comes when it is complete."""
         random_seed = new_random_seed() if random_seed is None else random_seed
-        opening = self.tokenizer.reopen(self._prompt(seed))
+        opening = self.tokenizer.reopen(self.prompt(seed))
         if count == 1:
             writing = self._writing(settings, opening)
             yield Sample(
@@ -225,6 +228,19 @@ class Loaded:
             split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
             return evaluate(self.model, self.tokenizer, corpus.with_baselines().with_xz(split).splits[split], split)
 
+    def prompt(self, seed: str) -> list[int]:
+        """The ids that a sample of this seed grows from: the document symbol, what stands before the seed, and the seed.
+
+        A seed is the beginning of a document; or it stands in the midst of one, after what the modality says (code: two blank
+        lines), if it is likelier there.
+        """
+        beginning, lead = self._prompt(seed), self.modality.lead
+        if not seed or not lead:
+            return beginning
+        inside = self._prompt(lead + seed)
+        surprise = self._nats(inside[: len(inside) - len(beginning) + COMPARED]) - self._nats(self._prompt(lead))
+        return inside if surprise < self._nats(beginning[:COMPARED]) else beginning
+
     def unknown(self, seed: str) -> list[str]:
         """The characters of a seed that the model never learned as such."""
         return self.tokenizer.unknown(seed)
@@ -236,6 +252,9 @@ class Loaded:
                 f"the text is not valid Unicode: character {place} is half of a pair", hint="Pass it as UTF-8."
             )
         return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
+
+    def _nats(self, ids: list[int]) -> float:
+        return float(nats_of(self.model, torch.tensor(ids)).sum())
 
     def _writing(self, settings: SampleSettings, opening: Opening) -> Writing:
         return Writing(self.tokenizer, settings, self.modality, opening)

@@ -73,6 +73,27 @@ def test_a_sole_sample_agrees_with_the_tile_within_float_error(model: Loaded) ->
     assert agree == 40  # these 40 draws are nowhere near a border
 
 
+def test_a_definition_goes_on_from_the_midst_of_a_file_and_a_docstring_from_its_beginning(tmp_path: Path) -> None:
+    for number in range(8):
+        body = "".join(f"\n\n\ndef f{n}(x):\n    return x + {n}" for n in range(number, number + 12))
+        (tmp_path / f"{number}.py").write_text(f'"""What {number} is."""{body}\n', encoding="utf-8")
+    small: dict[str, dict[str, Any]] = {
+        "corpus": {"documents": "file"},
+        "model": {"hidden": 32, "embedding": 8},
+        "training": {"lanes": 4, "window": 16, "dtype": "float32", "threads": 1},
+    }
+    model = seqgen.load(seqgen.train(tmp_path, steps=150, settings=small, out=tmp_path / "model").checkpoint)
+    prompts = {seed: model.prompt(seed) for seed in ("def ", '"""', "")}
+    assert {seed: model.tokenizer.decode(prompt[1:]) for seed, prompt in prompts.items()} == {
+        "def ": "\n\n\ndef ",
+        '"""': '"""',
+        "": "",
+    }
+    assert all(prompt[0] == DOCUMENT for prompt in prompts.values())
+    sample = model.sample("def ", length=40, temperature=0)
+    assert "".join(sample).startswith("def ") and sample.text == "def " + sample.continuation
+
+
 def test_temperature_zero_always_takes_the_likeliest(model: Loaded) -> None:
     drawn = {"".join(model.sample("the ", length=40, temperature=0, random_seed=seed)) for seed in range(3)}
     assert len(drawn) == 1

@@ -32,6 +32,9 @@ class Modality:
     end: Callable[[str], int | None]
     """Where the first whole unit (a sentence, a definition) of a text ends once it has been written, in characters;
     None while it has not. It is asked again after each character of a sample."""
+    lead: str
+    """What stands before such a unit in the midst of a document. A seed is read after it where that makes it likelier than
+    it is at the beginning of one; empty: every seed is a beginning."""
     end_name: str
     """What `end` finds: "sentence", "block"."""
     unit_length: int

@@ -82,6 +82,7 @@ CODE = Modality(
     may_be_symbols=False,
     guess_documents=guess_documents,
     end=end,
+    lead="\n\n\n",
     end_name="block",
     unit_length=200,
 )

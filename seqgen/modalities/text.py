@@ -97,6 +97,7 @@ TEXT = Modality(
     may_be_symbols=True,
     guess_documents=guess_documents,
     end=end,
+    lead="",
     end_name="sentence",
     unit_length=300,
 )
