@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,12 +132,13 @@ def reopen(
     return corpus
 
 
-def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
+def prepare(overrides: Overrides, base: Tokenizer | None = None, seconds: float = defaults.NOMINAL_SECONDS) -> Corpus:
     """Finds the corpus in the cache, or reads, splits and tokenizes it.
 
     Args:
         overrides: `corpus.sources` and whatever else of the sections corpus and tokenizer is set; the rest is guessed.
         base: a tokenizer to extend instead of building one.
+        seconds: for how long a model will be trained on it, by which its symbols are chosen.
 
     Raises:
         DataError: the corpus cannot be used.
@@ -146,9 +148,13 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
     left_out = LeftOut()
     sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
     card = card if card and is_all_from(card, sources) else None  # in a mixture it does not speak for the rest
-    folder = cache_folder() / _cache_key(sources, card, asked, asked_tokenizer, base)
-    with contextlib.suppress(*DAMAGE):  # made anew
-        return _corpus(open_entry(folder), fresh=False)
+    found = sources
+
+    def place(tokenizer: dict[str, Any]) -> Path:
+        return cache_folder() / _cache_key(found, card, asked, tokenizer, base)
+
+    if cached := _cached(place, asked_tokenizer, seconds):
+        return _corpus(cached, fresh=False)
 
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted:
         kind = asked.get("kind") or kind_of(sources, card)
@@ -164,21 +170,22 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
         texts = Texts(sources, settings, left_out)
         measured = texts.measure()
         plan = plan_split(measured, settings.shares)
-        chosen = defaults.choose_tokenizer(
-            defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), is_symbols)
-        )
-        tokenizer_settings = TokenizerSettings(**{**chosen, **asked_tokenizer})
+        facts = defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), is_symbols)
+        chosen = _chosen(asked_tokenizer, facts, seconds)
+        tokenizer_settings = TokenizerSettings(**chosen)
         training_text = texts.training_text(plan)
         tokenizer: Tokenizer
         if base is None:
             tokenizer = TOKENIZERS[tokenizer_settings.kind].build(training_text, tokenizer_settings)
         else:
             tokenizer = base.extended(training_text, tokenizer_settings)
+        folder = place(chosen)
         with new_entry(folder, tokenizer) as entry:
             texts.encode(plan, entry.splits)
             notes = (tokenizer.note, _spelling_note(entry.splits["train"]), _table_note(sources, settings))
             entry.commit(
                 {
+                    "text": vars(facts),
                     "settings": vars(settings),
                     "tokenizer_settings": vars(tokenizer_settings),
                     "left_out": left_out.names,
@@ -189,6 +196,21 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None) -> Corpus:
                 measured.lengths,
             )
     return _corpus(open_entry(folder), fresh=True)
+
+
+def _chosen(asked: dict[str, Any], facts: defaults.TextFacts, seconds: float) -> dict[str, Any]:
+    """The settings of the tokenizer: what the user asked for, and what suits the text where the user named no kind."""
+    return asked if "kind" in asked else {**defaults.choose_tokenizer(facts, seconds), **asked}
+
+
+def _cached(place: Callable[[dict[str, Any]], Path], asked: dict[str, Any], seconds: float) -> Entry | None:
+    """The prepared corpus with the symbols that would be chosen for it; what they would be, any entry of its text can tell."""
+    for choice in [asked] if "kind" in asked else [{**choice, **asked} for choice in defaults.CHOICES]:
+        with contextlib.suppress(*DAMAGE):  # made anew
+            entry = open_entry(place(choice))
+            if _chosen(asked, defaults.TextFacts(**entry.meta["text"]), seconds) == choice:
+                return entry
+    return None
 
 
 def read_split(

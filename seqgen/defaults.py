@@ -25,8 +25,10 @@ LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
-PIECES = ((20_000_000, 4096), (5_000_000, 2048), (2_000_000, 1024))
-"""From how many characters on a text is learned in how many pieces."""
+PIECES = ((9, 4096), (36, 2048), (90, 1024))
+"""Up to how many seconds of training for each million characters a text is learned in how many pieces."""
+LEAST_FOR_PIECES = 400_000
+"""Characters of a text that pieces can be learned from."""
 LARGEST_ALPHABET = 400
 """With more characters than this, each of them says as much as a piece does: Chinese, for example."""
 PROBED_CHARACTERS = 100_000
@@ -73,16 +75,29 @@ class TextFacts:
     is_symbols: bool
 
 
-def choose_tokenizer(facts: TextFacts) -> dict[str, Any]:
-    """What a symbol is: pieces of words where there is text enough to learn how they follow each other, and where an
+def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict[str, Any]:
+    """What a symbol is: pieces of words where there is more text than the time lets the model read often, and where an
     alphabet spells them. They are three times fewer than characters, so three times as much is read in the same time.
+
+    Args:
+        facts: of the text.
+        seconds: of training on a machine of `NOMINAL_RATE`.
     """
     if facts.is_symbols:
         return {"kind": "symbols"}
-    for least, vocabulary in PIECES:
-        if facts.characters >= least and facts.alphabet <= LARGEST_ALPHABET:
-            return {"kind": "bpe", "vocabulary": vocabulary}
+    if facts.characters >= LEAST_FOR_PIECES and facts.alphabet <= LARGEST_ALPHABET:
+        for most, vocabulary in PIECES:
+            if seconds <= most * facts.characters / 1e6:
+                return {"kind": "bpe", "vocabulary": vocabulary}
     return {"kind": "characters"}
+
+
+CHOICES: tuple[dict[str, Any], ...] = (
+    {"kind": "symbols"},
+    {"kind": "characters"},
+    *({"kind": "bpe", "vocabulary": vocabulary} for _, vocabulary in PIECES),
+)
+"""All that `choose_tokenizer` can say."""
 
 
 def looks_like_symbols(heads: Sequence[str]) -> bool:

@@ -105,7 +105,6 @@ def start_run(request: Request) -> Run:
         raise UsageError("no corpus given", hint="For example: seqgen train my-novel.txt --time 3m")
     _check_names(overrides)
     _check_contradictions(request)
-    began = clock.monotonic()
     inheritance, training = None, overrides.setdefault("training", {})
     if training.get("init_from"):
         inheritance = inherit(training["init_from"])
@@ -113,12 +112,16 @@ def start_run(request: Request) -> Run:
         training["init_from"] = str(inheritance.source)
         overrides["tokenizer"] = {**vars(inheritance.tokenizer_settings), **overrides.get("tokenizer", {})}
     asked = {section: overrides.get(section, {}) for section in ("corpus", "tokenizer")}
-    corpus = prepare(asked, inheritance.tokenizer if inheritance else None).with_baselines()
-    prepared = clock.monotonic() - began
     device = training["device"] = pick_device(training.get("device", "auto"))
     threads = training.setdefault("threads", default_threads())
     budget = request.budget or (None if "steps" in training else Budget(seconds=DEFAULT_SECONDS))
-    facts = _facts(corpus, budget, device, threads, inheritance)
+    seconds, rate = _time_and_rate(budget, device, threads)
+    began = clock.monotonic()
+    base = inheritance.tokenizer if inheritance else None
+    corpus = prepare(asked, base, seconds * rate / defaults.NOMINAL_RATE).with_baselines()
+    prepared = clock.monotonic() - began
+    hidden = inheritance.shape["hidden"] if inheritance else None
+    facts = defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device, hidden)
     resolved: Overrides = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
     if inheritance:
         resolved["model"] = inheritance.shape
@@ -254,17 +257,12 @@ def name_for(sources: tuple[str, ...]) -> str:
     return re.sub(r"[^\w-]+", "-", stem).strip("-") or "model"
 
 
-def _facts(
-    corpus: Corpus, budget: Budget | None, device: str, threads: int, inheritance: Inheritance | None
-) -> defaults.Facts:
-    """What the choice of defaults depends on."""
-    seconds, rate = defaults.NOMINAL_SECONDS, defaults.NOMINAL_RATE
-    if budget and budget.seconds:  # without a time the choice must not depend on the machine's mood
-        with torch_settings(threads, device):
-            rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
-        seconds = budget.seconds
-    hidden = inheritance.shape["hidden"] if inheritance else None
-    return defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device, hidden)
+def _time_and_rate(budget: Budget | None, device: str, threads: int) -> tuple[float, float]:
+    """Seconds of training, and floating point operations per second: what the choice of defaults depends on."""
+    if budget is None or not budget.seconds:  # without a time the choice must not depend on the machine's mood
+        return defaults.NOMINAL_SECONDS, defaults.NOMINAL_RATE
+    with torch_settings(threads, device):
+        return budget.seconds, max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
 
 
 def _more(budget: Budget | None, manifest: Manifest) -> Budget | None:

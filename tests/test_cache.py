@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,17 @@ import numpy as np
 import pytest
 import tomli_w
 from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqgen import cache, yardsticks
 from seqgen import corpus as preparation
-from seqgen.cache import cache_folder, clean_cache
+from seqgen.cache import SplitWriter, cache_folder, clean_cache
 from seqgen.errors import DataError
 from seqgen.splits import SPLITS
+from seqgen.tokenizers import DOCUMENT, Tokenizer
+from seqgen.tokenizers.bytes import ByteTokenizer
+from seqgen.tokenizers.characters import CharacterTokenizer
 from seqgen.tokenizers.trials import remember
 from tests.corpora import PROSE, prepared, text_of, write
 from tests.test_modalities import titles
@@ -43,6 +51,33 @@ def test_a_second_time_the_corpus_is_found_and_the_same() -> None:
     for name in SPLITS:
         assert np.array_equal(first.splits[name].ids, second.splits[name].ids)
     assert entries() == [first.folder.name]
+
+
+@pytest.mark.parametrize("tokenizer", [CharacterTokenizer("ab€"), CharacterTokenizer(""), ByteTokenizer()])
+@given(
+    documents=st.lists(st.lists(st.text(st.sampled_from("ab€é\ud800😀"), min_size=1), min_size=1), max_size=8),
+    together=st.sampled_from([1, 2, 5, 1 << 16]),
+)
+def test_a_split_is_written_as_its_documents_are_encoded_one_by_one(
+    tokenizer: Tokenizer, documents: list[list[str]], together: int
+) -> None:
+    ids: list[int] = []
+    starts: list[int] = []
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryFile() as file:
+        patch.setattr(cache, "_TOGETHER", together)
+        writer = SplitWriter(file, tokenizer)
+        for pieces in documents:
+            starts.append(len(ids))
+            ids += [DOCUMENT, *(symbol for piece in pieces for symbol in tokenizer.encode(piece).tolist())]
+            for place, piece in enumerate(pieces):
+                writer.write(piece, opens=place == 0)
+        about = writer.finish()
+        file.seek(0)
+        written = file.read()
+    assert np.frombuffer(written, about["dtype"]).tolist() == ids
+    assert writer.starts.tolist() == starts
+    assert about["digest"] == hashlib.sha256(written).hexdigest()
+    assert (about["symbols"], about["characters"]) == (len(ids), sum(map(len, chain.from_iterable(documents))))
 
 
 def test_a_cached_corpus_is_mapped_and_not_held_in_memory() -> None:
@@ -286,7 +321,7 @@ def test_an_entry_that_was_not_finished_leaves_nothing() -> None:
 
 def test_an_entry_that_another_process_made_meanwhile_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = cache.open_entry
-    first = prepared(write("a.txt"))
+    first = prepared(write("a.txt"), tokenizer={"kind": "characters"})
     before = (first.folder / "meta.json").stat().st_ino
 
     def not_yet(folder: Path) -> Any:
@@ -294,7 +329,7 @@ def test_an_entry_that_another_process_made_meanwhile_is_kept(monkeypatch: pytes
         raise FileNotFoundError
 
     monkeypatch.setattr(preparation, "open_entry", not_yet)
-    second = prepared("a.txt")
+    second = prepared("a.txt", tokenizer={"kind": "characters"})
     assert second.fresh and second.digest == first.digest
     assert (first.folder / "meta.json").stat().st_ino == before
 

@@ -14,9 +14,11 @@ import pytest
 import tomli_w
 
 from seqgen import corpus as preparation
+from seqgen import defaults
 from seqgen.cache import clean_cache
-from seqgen.corpus import read_split, reopen
+from seqgen.corpus import prepare, read_split, reopen
 from seqgen.errors import DataError, UsageError
+from seqgen.recipe import TokenizerSettings
 from seqgen.sources import texts
 from seqgen.splits import SPLITS
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS
@@ -463,3 +465,19 @@ def test_other_text_has_the_documents_that_the_model_knows() -> None:
     corpus = prepared(write("titles.txt", titles(300)), documents="line")
     split = read_split((write("other.txt", "One title\nAnother\nA third\n"),), corpus.settings, corpus.tokenizer, None)
     assert len(split.starts) == 3
+
+
+def test_the_time_chooses_the_symbols_and_each_choice_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "LEAST_FOR_PIECES", 1000)
+    source = write("novel.txt", PROSE * 3)
+
+    def prepared_for(seconds: float) -> tuple[str, int, bool]:
+        corpus = prepare({"corpus": {"sources": (source,)}}, seconds=seconds)
+        return corpus.tokenizer_settings.kind, corpus.tokenizer_settings.vocabulary, corpus.fresh
+
+    usual = TokenizerSettings().vocabulary
+    assert prepared_for(3600) == ("characters", usual, True)
+    assert prepared_for(1e-3) == ("bpe", 4096, True)
+    assert prepared_for(1800) == ("characters", usual, False)
+    assert prepared_for(1e-4) == ("bpe", 4096, False)
+    assert prepare({"corpus": {"sources": (source,)}, "tokenizer": {"vocabulary": 300}}, seconds=1e-3).fresh

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.defaults import Facts, TextFacts, choose, choose_tokenizer, describe, looks_like_symbols
+from seqgen.defaults import (
+    CHOICES,
+    LEAST_FOR_PIECES,
+    Facts,
+    TextFacts,
+    choose,
+    choose_tokenizer,
+    describe,
+    looks_like_symbols,
+)
 from seqgen.recipe import Recipe, TokenizerSettings, TrainingSettings
 from seqgen.tokenizers import TOKENIZERS
 from tests.texts import verse
@@ -104,8 +113,25 @@ def test_no_text_at_all_is_not_taken_for_symbols() -> None:
 
 
 @pytest.mark.parametrize("is_symbols", [True, False])
-@given(characters=st.integers(0, 10**12), alphabet=st.integers(0, 200_000))
-def test_the_choice_of_symbols_is_one_that_there_is(is_symbols: bool, characters: int, alphabet: int) -> None:
-    settings = TokenizerSettings(**choose_tokenizer(TextFacts(characters, alphabet, is_symbols)))
+@given(characters=st.integers(0, 10**12), alphabet=st.integers(0, 200_000), seconds=st.floats(0, 1e9))
+def test_the_choice_of_symbols_is_one_that_there_is(
+    is_symbols: bool, characters: int, alphabet: int, seconds: float
+) -> None:
+    choice = choose_tokenizer(TextFacts(characters, alphabet, is_symbols), seconds)
+    settings = TokenizerSettings(**choice)
+    assert choice in CHOICES
     assert settings.kind in TOKENIZERS
     assert TOKENIZERS[settings.kind].by_line == is_symbols
+
+
+@given(characters=st.integers(LEAST_FOR_PIECES, 10**12), seconds=st.floats(0, 1e6), factor=st.floats(1, 100))
+def test_more_time_never_makes_larger_pieces(characters: int, seconds: float, factor: float) -> None:
+    text = TextFacts(characters, 90, is_symbols=False)
+    sizes = [choose_tokenizer(text, each).get("vocabulary", 0) for each in (seconds, seconds * factor)]
+    assert sizes[1] <= sizes[0]
+
+
+def test_a_short_or_chinese_text_is_learned_in_characters_however_little_time_there_is() -> None:
+    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 90, is_symbols=False), 1)["kind"] == "bpe"
+    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES - 1, 90, is_symbols=False), 1)["kind"] == "characters"
+    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 3000, is_symbols=False), 1)["kind"] == "characters"
