@@ -25,8 +25,9 @@ LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
-PIECES = ((9, 4096), (36, 2048), (90, 1024))
-"""Up to how many seconds of training for each million characters a text is learned in how many pieces."""
+PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
+"""Up to how many seconds of training, over the millions of characters to the power of 1.5, a text is learned in how many
+pieces. The power is above 1, since pieces of a short text are sooner learned by heart."""
 LEAST_FOR_PIECES = 400_000
 """Characters of a text that pieces can be learned from."""
 LARGEST_ALPHABET = 400
@@ -87,7 +88,7 @@ def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict
         return {"kind": "symbols"}
     if facts.characters >= LEAST_FOR_PIECES and facts.alphabet <= LARGEST_ALPHABET:
         for most, vocabulary in PIECES:
-            if seconds <= most * facts.characters / 1e6:
+            if seconds <= most * (facts.characters / 1e6) ** 1.5:
                 return {"kind": "bpe", "vocabulary": vocabulary}
     return {"kind": "characters"}
 
