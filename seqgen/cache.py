@@ -37,7 +37,8 @@ _MAKING, _LOCK = ".making-", ".lock"
 _KNOWN = "known-models"
 """Where `seqgen.tokenizers.trials` keeps an empty file, named by a SHA-256, for each model that is harmless."""
 _KNOWN_FILE = re.compile(r"[0-9a-f]{64}")
-_BUFFER = 1 << 20
+_TOGETHER = 1 << 16
+"""Characters of short documents that are encoded and written together."""
 
 
 def cache_folder() -> Path:
@@ -116,37 +117,43 @@ class SplitWriter:
     def __init__(self, file: BinaryIO, tokenizer: Tokenizer) -> None:
         self._file, self._tokenizer = file, tokenizer
         self.dtype = np.dtype(np.uint8 if tokenizer.size <= 1 << 8 else "<u2" if tokenizer.size <= 1 << 16 else "<u4")
-        self._opening = np.array([DOCUMENT], dtype=self.dtype).tobytes()
-        self._held = bytearray()
+        self._texts: list[str] = []
+        self._opens: list[bool] = []
+        self._waiting = 0
         self._digest = hashlib.sha256()
         self.starts = array("q")
         self.symbols = self.characters = 0
 
     def write(self, text: str, opens: bool) -> None:
         """Adds a stretch of text; `opens` where a document begins with it."""
-        if opens:
-            self.starts.append(self.symbols)
-            self._held += self._opening
-            self.symbols += 1
-        ids = self._tokenizer.encode(text).astype(self.dtype, copy=False)
-        self._held += ids.tobytes()
+        self._texts.append(text)
+        self._opens.append(opens)
+        self._waiting += len(text)
+        if self._waiting >= _TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Encodes and writes what is waiting; `starts`, `symbols` and `characters` are of all that was written then."""
+        if not self._texts:
+            return
+        ids, counts = self._tokenizer.encode_all(self._texts)
+        places = (np.cumsum(counts) - counts)[self._opens]
+        ids = ids.astype(self.dtype, copy=False)
+        ids = np.insert(ids, places, DOCUMENT) if len(places) else ids
+        self.starts.frombytes((self.symbols + places + np.arange(len(places))).tobytes())
         self.symbols += len(ids)
-        self.characters += len(text)
-        if len(self._held) > _BUFFER:
-            self._flush()
+        self.characters += self._waiting
+        self._file.write(ids.data)
+        self._digest.update(ids.data)
+        self._texts, self._opens, self._waiting = [], [], 0
 
     def finish(self) -> dict[str, Any]:
         """What is to be known of the split; its data is on the disk then."""
-        self._flush()
+        self.flush()
         self._file.flush()
         os.fsync(self._file.fileno())
         return {"dtype": self.dtype.str, "symbols": self.symbols, "characters": self.characters,
                 "digest": self._digest.hexdigest()}  # fmt: skip
-
-    def _flush(self) -> None:
-        self._file.write(self._held)
-        self._digest.update(self._held)
-        self._held.clear()
 
 
 class EntryWriter:

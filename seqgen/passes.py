@@ -45,9 +45,7 @@ class Texts:
         for source in self.sources:
             before = len(lengths)
             try:
-                for length, digest in _measure(self.reader.read(source, self.left_out)):
-                    lengths.append(length)
-                    digests.append(digest)
+                _measure(self.reader.read(source, self.left_out), lengths, digests)
             except DataError as error:
                 if source.asked_for:
                     raise
@@ -55,16 +53,16 @@ class Texts:
                 del lengths[before:], digests[before:]  # of what came before the place where it broke
             if len(lengths) > before:
                 usable.append(source)
-        self.sources, self.lengths = usable, np.array(lengths, dtype=np.int64)
+        self.sources, self.lengths = usable, np.frombuffer(lengths, dtype=np.int64)
         if self.lengths.sum() == 0:
             self._refuse()
         many = grouped and len(lengths) >= MANY_DOCUMENTS
         groups = self._near_duplicates() if many else np.arange(len(lengths))
-        return Measured(self.lengths, np.array(digests, dtype=np.uint64), groups)
+        return Measured(self.lengths, np.frombuffer(digests, dtype=np.uint64), groups)
 
     def training_text(self, plan: Plan) -> Iterator[str]:
         """The second pass: the training text of all documents, a long one in parts."""
-        return (text for name, text, _ in self._cut(plan, self.lengths) if name == SPLITS[0])
+        return (text for name, text, _ in self._cut(plan) if name == SPLITS[0])
 
     def encode(self, plan: Plan, writers: dict[str, SplitWriter]) -> None:
         """The last pass: every split as ids.
@@ -72,11 +70,15 @@ class Texts:
         Raises:
             DataError: the sources are no longer what they were in the first pass.
         """
-        for name, text, opens in self._cut(plan, self.lengths):
+        for name, text, opens in self._cut(plan):
             writers[name].write(text, opens)
+        for writer in writers.values():
+            writer.flush()
 
-    def _cut(self, plan: Plan, lengths: Ids) -> Iterator[tuple[str, str, bool]]:
+    def _cut(self, plan: Plan) -> Iterator[tuple[str, str, bool]]:
         """All text, as pieces that lie in one split: its name, the text, and whether a document's part begins with it."""
+        lengths = self.lengths.data  # gives plain integers, which are faster one by one than numpy's
+        where = None if plan.where is None else plan.where.data
         document = position = 0
         for text in self._read():
             if text is None:
@@ -86,10 +88,13 @@ class Texts:
                 continue
             if document >= len(lengths) or position + len(text) > lengths[document]:
                 raise self._changed()
-            for name, start, stop in plan.cut(document, int(lengths[document])):
-                first, last = max(start - position, 0), min(stop - position, len(text))
-                if first < last:
-                    yield name, text[first:last], position + first == start
+            if where is not None:
+                yield SPLITS[where[document]], text, position == 0
+            else:
+                for name, start, stop in plan.cut(document, lengths[document]):
+                    first, last = max(start - position, 0), min(stop - position, len(text))
+                    if first < last:
+                        yield name, text[first:last], position + first == start
             position += len(text)
         if document != len(lengths):
             raise self._changed()
@@ -120,16 +125,21 @@ class Texts:
         )
 
 
-def _measure(stream: Stream) -> Iterator[tuple[int, int]]:
-    """Length in characters and 64 bits of the hash of each document."""
-    length, digest = 0, hashlib.sha256()
+def _measure(stream: Stream, lengths: array[int], digests: array[int]) -> None:
+    """Appends the length of each document in characters and 64 bits of its hash."""
+    length, digest = 0, None
     for text in stream:
         if text is None:
-            yield length, int.from_bytes(digest.digest()[:8])
-            length, digest = 0, hashlib.sha256()
+            lengths.append(length)
+            digests.append(int.from_bytes(digest.digest()[:8]) if digest else 0)
+            length, digest = 0, None
         else:
             length += len(text)
-            digest.update(text.encode("utf-8", "surrogatepass"))
+            data = text.encode("utf-8", "surrogatepass")
+            if digest is None:
+                digest = hashlib.sha256(data)  # one call for a short document, of which there may be millions
+            else:
+                digest.update(data)
 
 
 def _reason(error: DataError) -> str:

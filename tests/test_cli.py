@@ -63,7 +63,10 @@ def test_a_sample_grows_from_its_seed_on_stdout(run: Run, trained: str) -> None:
     result = run("sample", trained, "--seed", "the moon ", "-n", "20", "--random-seed", "4", "-t", "0.3")
     assert result.out.startswith("the moon ") and len(result.out) == len("the moon ") + 20 + 1
     assert "random seed 4" in result.err
-    assert run("sample", trained, "--seed", "the moon ", "-n", "20", "--random-seed", "4", "-t", "0.3", "-q").out == result.out
+    assert (
+        run("sample", trained, "--seed", "the moon ", "-n", "20", "--random-seed", "4", "-t", "0.3", "-q").out
+        == result.out
+    )
 
 
 def test_sample_json_has_the_settled_names(run: Run, trained: str) -> None:

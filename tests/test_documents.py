@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import re
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import pytest
@@ -103,6 +104,19 @@ def test_white_space_however_long_is_no_document(setting: str, blanks: str, monk
         assert joined(cut([*[blanks * 10] * 100, "a"], setting)) == cut_whole(blanks * 1000 + "a", setting)
 
 
+def test_a_document_of_many_chunks_is_not_looked_through_again_with_each() -> None:
+    looked_through = 0
+
+    def split(text: str) -> list[str]:
+        nonlocal looked_through
+        looked_through += len(text)
+        return text.split("\n")
+
+    stream = documents._cut_at(["ten words "] * 10_000, split, lambda text: 0)
+    assert joined(stream) == ["ten words " * 10_000]
+    assert looked_through < 4 * 100_000
+
+
 @given(chunks=CHUNKS)
 def test_lines_are_the_same_however_the_text_comes_in(chunks: list[str]) -> None:
     assert list(lines_of(chunks)) == re.findall(r"[^\n]*\n|[^\n]+", "".join(chunks))
@@ -141,6 +155,7 @@ def _same(file: BinaryIO) -> BinaryIO:
 
 def test_a_long_file_without_a_line_feed_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "CHUNK", 1 << 10)
+    monkeypatch.setattr(documents, "HEAD", 1 << 10)
     monkeypatch.setattr(documents, "LONGEST_PIECE", 1 << 12)
     path = write(Path("a.txt"), b"words and words " * 10_000)
     for setting in ("file", "line", "blank-line", "--"):
@@ -160,6 +175,7 @@ def test_what_is_not_text_is_an_error_also_in_a_folder_and_after_its_first_docum
 ) -> None:
     path = write(Path("a.txt"), b"one\ntwo\nthree\xff")
     monkeypatch.setattr(texts, "CHUNK", 4)
+    monkeypatch.setattr(documents, "HEAD", 4)
     stream = Reader(MODALITIES["text"], "line", "utf-8").read(Source("a.txt", path), LeftOut())
     assert next(stream) == "one"
     with pytest.raises(DataError, match="not utf-8 at byte 13"):
@@ -180,6 +196,24 @@ def test_the_beginning_of_a_text_is_shown_and_of_what_is_none_nothing(monkeypatc
     assert read_head(Source("a", data=b"a\0b"), "utf-8") == ""
     assert read_head(Source("a", data=b""), "utf-8") == ""
     assert read_head(Source("a", Path("nowhere.txt")), "utf-8") == ""
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 16])
+def test_a_kind_of_corpus_sees_the_whole_head_of_a_file_however_much_is_read_at_once(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "CHUNK", chunk)
+    monkeypatch.setattr(documents, "HEAD", 7)
+    seen: list[str] = []
+
+    def look(path: PurePath, head: str) -> None:
+        seen.append(head)
+
+    modality = dataclasses.replace(MODALITIES["text"], skip_file=look)
+    source = Source("a.txt", write(Path("a.txt"), "é€😀\nwords and more"))
+    assert read_head(source, "utf-8") == "é€😀\nwor"
+    assert joined(Reader(modality, "line", "utf-8").read(source, LeftOut())) == ["é€😀", "words and more"]
+    assert seen == ["é€😀\nwor"]
 
 
 # Columns of tables

@@ -48,6 +48,15 @@ def test_every_string_comes_back(kind: str, learned: str, text: str, min_count: 
 
 
 @every_tokenizer
+@given(texts=st.lists(ANY_TEXT, min_size=1, max_size=6))
+def test_many_texts_at_once_are_each_of_them_one_after_another(kind: str, texts: list[str]) -> None:
+    tokenizer = build(kind, "a b\ncd")
+    ids, counts = tokenizer.encode_all(texts)
+    parts = np.split(ids, np.cumsum(counts)[:-1])
+    assert [part.tolist() for part in parts] == [tokenizer.encode(text).tolist() for text in texts]
+
+
+@every_tokenizer
 @given(learned=ANY_TEXT, text=ANY_TEXT)
 def test_ids_of_a_text_are_in_range_and_never_the_document_symbol(kind: str, learned: str, text: str) -> None:
     tokenizer = build(kind, learned)

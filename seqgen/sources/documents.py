@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import PurePath
 
 from seqgen.errors import DataError
@@ -41,11 +41,11 @@ class Reader:
             DataError: it cannot be used.
         """
         chunks = read_text(source, self.encoding)
-        first = next(chunks, "")
-        if not source.asked_for and (reason := self.modality.skip_file(PurePath(source.name), first[:HEAD])):
+        begun = _begin(chunks)
+        if not source.asked_for and (reason := self.modality.skip_file(PurePath(source.name), "".join(begun)[:HEAD])):
             left_out.add(source.name, reason)
             return
-        whole = chain([first] if first else [], chunks)
+        whole = chain(begun, chunks)
         if self.column:
             yield from self._read_rows(source, whole, left_out)
         else:
@@ -66,9 +66,19 @@ class Reader:
 def read_head(source: Source, encoding: str) -> str:
     """The beginning of a source's text; empty where it is none."""
     try:
-        return next(read_text(source, encoding), "")[:HEAD]
+        return "".join(_begin(read_text(source, encoding)))[:HEAD]
     except DataError:
         return ""
+
+
+def _begin(chunks: Iterator[str]) -> list[str]:
+    """The first chunks, up to the one in which the head ends."""
+    begun: list[str] = []
+    missing = HEAD
+    while missing > 0 and (chunk := next(chunks, "")):
+        begun.append(chunk)
+        missing -= len(chunk)
+    return begun
 
 
 def cut(chunks: Iterable[str], documents: str) -> Stream:
@@ -97,19 +107,20 @@ def lines_of(chunks: Iterable[str]) -> Iterator[str]:
 
 def _whole(chunks: Iterable[str]) -> Stream:
     """One document. Its pieces end after a line where they can, so that a tokenizer meets no half words."""
-    held, empty = "", True
+    held: list[str] = []  # chunks without a line feed
+    size, empty = 0, True
     for chunk in chunks:
-        text = held + chunk
-        end = text.rfind("\n") + 1
-        if end == 0 and len(text) > LONGEST_PIECE:
-            end = max(text.rfind(" "), text.rfind("\t")) + 1 or len(text)
-        if end:
-            yield text[:end]
-            empty = False
-        held = text[end:]
-    if held:
-        yield held
         empty = False
+        held.append(chunk)
+        size += len(chunk)
+        if "\n" in chunk or size > LONGEST_PIECE:
+            text = "".join(held)
+            end = text.rfind("\n") + 1 or max(text.rfind(" "), text.rfind("\t")) + 1 or size
+            yield text[:end]
+            held = [text[end:]]
+            size -= end
+    if size:
+        yield "".join(held)
     if not empty:
         yield None
 
@@ -127,19 +138,38 @@ def _cut_at(
     """
     document = _Document(trim)
     held = ""
-    for chunk in chunks:
-        *whole, held = split(held + chunk)
-        for part in whole:
-            if trim or document.is_begun or not part.strip():
-                yield from document.end(part)
-            else:  # the usual case, of which a list of titles has millions
-                yield part
+
+    def held_back() -> int:
+        return len(held)
+
+    for text in _joined(chunks, held_back):
+        *whole, held = split(held + text)
+        if whole:
+            yield from document.end(whole[0])
+        for part in islice(whole, 1, None):  # none of which has begun before: a list of titles has millions
+            stripped = part.strip(trim) if trim else part
+            if stripped and not stripped.isspace():
+                yield stripped
                 yield None
         ready = len(held) - begun(held) if len(held) > LONGEST_PIECE else 0
         if ready > 0:
             yield from document.add(held[:ready])
             held = held[ready:]
     yield from document.end(held)
+
+
+def _joined(chunks: Iterable[str], held_back: Callable[[], int]) -> Iterator[str]:
+    """The same text in chunks as long as what is held back, which is looked through again with each of them."""
+    waiting: list[str] = []
+    size = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= held_back() or size + held_back() > LONGEST_PIECE:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield "".join(waiting)
 
 
 class _Document:
@@ -149,11 +179,6 @@ class _Document:
         self._trim = trim
         self._blank: list[str] = []  # pieces at its beginning
         self._begun = False
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether anything of it has come, were it only blanks."""
-        return self._begun or bool(self._blank)
 
     def add(self, text: str) -> Iterator[str]:
         """Hands on what may be handed on, now that the document goes on with this text."""

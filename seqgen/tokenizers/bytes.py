@@ -8,7 +8,17 @@ from typing import Self
 import numpy as np
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, Opening, as_array, bytes_of, read_object, text_of
+from seqgen.tokenizers.base import (
+    DOCUMENT,
+    DOCUMENT_KEY,
+    Ids,
+    Opening,
+    as_array,
+    bytes_of,
+    encode_each,
+    read_object,
+    text_of,
+)
 
 BYTE_KEYS = [f"byte {byte:02x}" for byte in range(256)]
 
@@ -34,6 +44,8 @@ class ByteTokenizer:
     def encode(self, text: str) -> Ids:
         """One id for each byte of the text's UTF-8, shape (bytes,)."""
         return np.frombuffer(bytes_of(text), dtype=np.uint8).astype(np.uint16) + np.uint16(1)
+
+    encode_all = encode_each
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""

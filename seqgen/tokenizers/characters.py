@@ -17,8 +17,8 @@ from seqgen.tokenizers.base import DOCUMENT, Ids, Opening, as_array, bytes_of, i
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
 CODE_POINTS = 0x110000
-BLOCK = 1 << 20
-"""Characters that are counted or encoded at once."""
+BLOCK = 1 << 16
+"""Characters that are counted or encoded at once: few enough to stay in the processor's cache."""
 _UNKNOWN = 0
 """In the table of ids: the document symbol's id, which no character has."""
 
@@ -71,6 +71,18 @@ class CharacterTokenizer:
             return self._encode_block(text)
         return np.concatenate([self._encode_block(text[at : at + BLOCK]) for at in range(0, len(text), BLOCK)])
 
+    def encode_all(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """The ids of many texts one after another, shape (symbols,), and how many each has, shape (texts,)."""
+        text = "".join(texts)
+        ids = self.encode(text)
+        if len(texts) == 1:
+            return ids, np.array([len(ids)])
+        counts = np.array([len(text) for text in texts], dtype=np.int64)
+        if len(ids) > len(text):  # something is spelled
+            ends = np.append(0, np.cumsum(self._lengths(_code_points(text))))
+            counts = np.diff(ends[np.cumsum(counts)], prepend=0)
+        return ids, counts
+
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""
         symbols = as_array(ids)
@@ -114,15 +126,20 @@ class CharacterTokenizer:
                 return np.frombuffer(data, dtype=np.uint8)
         points = _code_points(text)
         ids = self._ids[points]
-        places = np.flatnonzero(ids == _UNKNOWN)
-        if len(places) == 0:
+        unknown = points[ids == _UNKNOWN].astype("<u4")
+        if len(unknown) == 0:
             return ids
-        unknown = points[places].astype("<u4")
-        lengths = np.ones(len(ids), dtype=np.int64)
-        lengths[places] = 2 + 2 * sum((unknown >= least).astype(np.int64) for least in (0x80, 0x800, 0x10000))
-        ids = np.repeat(ids, lengths)
+        ids = np.repeat(ids, self._lengths(points))
         ids[ids == _UNKNOWN] = spell(bytes_of(unknown.tobytes().decode("utf-32-le", "surrogatepass")))
         return ids
+
+    def _lengths(self, points: npt.NDArray[np.uint8] | npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """How many ids each code point needs, shape (characters,)."""
+        lengths = np.ones(len(points), dtype=np.int64)
+        places = np.flatnonzero(self._ids[points] == _UNKNOWN)
+        unknown = points[places]
+        lengths[places] = 2 + 2 * sum((unknown >= least).astype(np.int64) for least in (0x80, 0x800, 0x10000))
+        return lengths
 
 
 def _code_points(text: str) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint32]:

@@ -19,7 +19,17 @@ import numpy as np
 
 from seqgen.recipe import TokenizerSettings
 from seqgen.tokenizers import trials
-from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, Opening, bytes_of, id_type, in_blocks, text_of
+from seqgen.tokenizers.base import (
+    DOCUMENT,
+    DOCUMENT_KEY,
+    Ids,
+    Opening,
+    bytes_of,
+    encode_each,
+    id_type,
+    in_blocks,
+    text_of,
+)
 from seqgen.tokenizers.bytes import BYTE_KEYS, ByteDecoder
 
 if TYPE_CHECKING:
@@ -122,6 +132,8 @@ class PieceTokenizer:
             data = np.frombuffer(bytes_of("".join(stood_in_for)), dtype=np.uint8)
             ids[places[:, None] + np.arange(3)] = data.reshape(-1, 3).astype(ids.dtype) + ids.dtype.type(1)
         return ids
+
+    encode_all = encode_each
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import Ids, Opening, as_array, bytes_of, id_type, read_object
+from seqgen.tokenizers.base import Ids, Opening, as_array, bytes_of, encode_each, id_type, read_object
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
 LONGEST = 256
@@ -79,6 +79,8 @@ class SymbolTokenizer:
         ids = np.repeat(ids, lengths)
         ids[ids == 0] = spell(b"".join(data))
         return ids
+
+    encode_all = encode_each
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""
