@@ -26,12 +26,15 @@ LEAST_INHERITED_RATE = 0.3
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
 PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
-"""Up to how many seconds of training, over the millions of characters to the power of 1.5, a text is learned in how many
-pieces. The power is above 1, since pieces of a short text are sooner learned by heart."""
+"""Up to how many seconds of training, over the square of the millions of characters, a text is learned in how many
+pieces. The square, since pieces of a short text are sooner learned by heart."""
+MOST_PIECES = ((75, 1024), (400, 2048))
+"""Up to how many seconds there are how many pieces at most: each must be met often enough to be learned."""
 LEAST_FOR_PIECES = 400_000
 """Characters of a text that pieces can be learned from."""
 LARGEST_ALPHABET = 400
 """With more characters than this, each of them says as much as a piece does: Chinese, for example."""
+MOST_DROPOUT = 0.6
 PROBED_CHARACTERS = 100_000
 """Of each file, to see whether it holds language."""
 MANY_WORDS = 200
@@ -87,9 +90,10 @@ def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict
     if facts.is_symbols:
         return {"kind": "symbols"}
     if facts.characters >= LEAST_FOR_PIECES and facts.alphabet <= LARGEST_ALPHABET:
-        for most, vocabulary in PIECES:
-            if seconds <= most * (facts.characters / 1e6) ** 1.5:
-                return {"kind": "bpe", "vocabulary": vocabulary}
+        fitting = [size for most, size in PIECES if seconds <= most * (facts.characters / 1e6) ** 2]
+        if fitting:
+            limits = [size for most, size in MOST_PIECES if seconds <= most]
+            return {"kind": "bpe", "vocabulary": min(max(fitting), *limits[:1], PIECES[0][1])}
     return {"kind": "characters"}
 
 
@@ -121,7 +125,7 @@ def choose(facts: Facts) -> Overrides:
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
-    dropout = _between(0.13 * math.log2(max(1.0, epochs / 4)), 0.0, 0.5)
+    dropout = _between(0.13 * math.log2(max(1.0, epochs / 4)), 0.0, MOST_DROPOUT)
     lanes, window = _batch(facts)
     chosen: Overrides = {
         "model": {

@@ -477,7 +477,7 @@ def test_the_time_chooses_the_symbols_and_each_choice_is_prepared_once(monkeypat
 
     usual = TokenizerSettings().vocabulary
     assert prepared_for(3600) == ("characters", usual, True)
-    assert prepared_for(1e-3) == ("bpe", 4096, True)
+    assert prepared_for(1e-3) == ("bpe", 1024, True)
     assert prepared_for(1800) == ("characters", usual, False)
-    assert prepared_for(1e-4) == ("bpe", 4096, False)
+    assert prepared_for(1e-4) == ("bpe", 1024, False)
     assert prepare({"corpus": {"sources": (source,)}, "tokenizer": {"vocabulary": 300}}, seconds=1e-3).fresh

@@ -124,11 +124,22 @@ def test_the_choice_of_symbols_is_one_that_there_is(
     assert TOKENIZERS[settings.kind].by_line == is_symbols
 
 
-@given(characters=st.integers(LEAST_FOR_PIECES, 10**12), seconds=st.floats(0, 1e6), factor=st.floats(1, 100))
-def test_more_time_never_makes_larger_pieces(characters: int, seconds: float, factor: float) -> None:
-    text = TextFacts(characters, 90, is_symbols=False)
-    sizes = [choose_tokenizer(text, each).get("vocabulary", 0) for each in (seconds, seconds * factor)]
-    assert sizes[1] <= sizes[0]
+@given(characters=st.integers(LEAST_FOR_PIECES, 10**12), seconds=st.floats(0, 1e6), factor=st.integers(1, 100))
+def test_more_text_never_makes_finer_symbols(characters: int, seconds: float, factor: int) -> None:
+    texts = [TextFacts(characters * times, 90, is_symbols=False) for times in (1, factor)]
+    sizes = [choose_tokenizer(text, seconds).get("vocabulary", 0) for text in texts]
+    assert sizes[0] <= sizes[1]
+
+
+@given(seconds=st.floats(0, 1e6), factor=st.floats(1, 100))
+def test_more_time_for_endless_text_never_makes_finer_symbols(seconds: float, factor: float) -> None:
+    text = TextFacts(10**12, 90, is_symbols=False)
+    sizes = [choose_tokenizer(text, each)["vocabulary"] for each in (seconds, seconds * factor)]
+    assert sizes[0] <= sizes[1]
+
+
+def test_enough_time_for_any_text_makes_characters() -> None:
+    assert choose_tokenizer(TextFacts(10**7, 90, is_symbols=False), 7200)["kind"] == "characters"
 
 
 def test_a_short_or_chinese_text_is_learned_in_characters_however_little_time_there_is() -> None:
