@@ -7,6 +7,7 @@ Each reads the sources anew, in pieces, so that a corpus of any size takes littl
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import hashlib
 import json
@@ -148,11 +149,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None, seconds: float 
     left_out = LeftOut()
     sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
     card = card if card and is_all_from(card, sources) else None  # in a mixture it does not speak for the rest
-    found = sources
-
-    def place(tokenizer: dict[str, Any]) -> Path:
-        return cache_folder() / _cache_key(found, card, asked, tokenizer, base)
-
+    place = functools.partial(_place, sources, card, asked, base)
     if cached := _cached(place, asked_tokenizer, seconds):
         return _corpus(cached, fresh=False)
 
@@ -308,18 +305,22 @@ def _check(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> None:
             raise UsageError(f"there is no {what.format(value)}", hint=f"There are: {', '.join(table)}.")
 
 
-def _cache_key(
+def _place(
     sources: list[Source],
     card: Card | None,
     corpus: dict[str, Any],
-    tokenizer: dict[str, Any],
     base: Tokenizer | None,
-) -> str:
+    tokenizer: dict[str, Any],
+) -> Path:
+    """Where the cache keeps these sources with these settings: another place for each difference that matters."""
     wanted = {**corpus, "sources": [absolute_source(name) for name in corpus.get("sources", ())]}
     extended = hashlib.sha256(base.to_bytes()).hexdigest() if base else ""
     said = [card.kind, card.documents, card.split] if card else []
     parts = [VERSION, [source.stamp() for source in sources], said, readers(), wanted, tokenizer, extended]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return (
+        cache_folder()
+        / hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    )
 
 
 def absolute_source(name: str) -> str:

@@ -93,7 +93,7 @@ def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict
         fitting = [size for most, size in PIECES if seconds <= most * (facts.characters / 1e6) ** 2]
         if fitting:
             limits = [size for most, size in MOST_PIECES if seconds <= most]
-            return {"kind": "bpe", "vocabulary": min(max(fitting), *limits[:1], PIECES[0][1])}
+            return {"kind": "bpe", "vocabulary": min([max(fitting), *limits])}
     return {"kind": "characters"}
 
 

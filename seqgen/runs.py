@@ -184,9 +184,7 @@ def _offer(corpus: Corpus) -> str:
         return ""
     fitting = [checkpoint.name for checkpoint in list_checkpoints() if _fits(checkpoint, corpus)]
     known = f" (at hand: {', '.join(fitting[:3])})" if fitting else ""
-    return (
-        f"\na small text: it is learned better from a model of a larger one of its kind, --init-from CHECKPOINT{known}"
-    )
+    return f"a small text: it is learned better from a model of a larger one of its kind, --init-from CHECKPOINT{known}"
 
 
 def _fits(checkpoint: Checkpoint, corpus: Corpus) -> bool:
