@@ -34,7 +34,11 @@ LEAST_FOR_PIECES = 400_000
 """Characters of a text that pieces can be learned from."""
 LARGEST_ALPHABET = 400
 """With more characters than this, each of them says as much as a piece does: Chinese, for example."""
+DROPOUTS = ("hidden_dropout", "output_dropout")
+"""The settings of the model that `choose_dropout` chooses."""
 MOST_DROPOUT = 0.6
+SHORT_TEXT = 100_000
+"""Symbols of training text below which it is sooner learned by heart."""
 PROBED_CHARACTERS = 100_000
 """Of each file, to see whether it holds language."""
 MANY_WORDS = 200
@@ -125,15 +129,14 @@ def choose(facts: Facts) -> Overrides:
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
-    dropout = _between(0.13 * math.log2(max(1.0, epochs / 4)), 0.0, MOST_DROPOUT)
+    dropout = choose_dropout(epochs, facts.symbols)
     lanes, window = _batch(facts)
     chosen: Overrides = {
         "model": {
             "layers": 2,
             "hidden": hidden,
             "embedding": embedding,
-            "hidden_dropout": round(dropout, 3),
-            "output_dropout": round(dropout, 3),
+            **dict.fromkeys(DROPOUTS, dropout),
         },
         "training": {"lanes": lanes, "window": window, "patience": 8},
     }
@@ -143,12 +146,18 @@ def choose(facts: Facts) -> Overrides:
     return chosen
 
 
-def describe(recipe: Recipe, facts: Facts) -> str:
+def choose_dropout(epochs: float, symbols: int) -> float:
+    """Nothing while a text is read a few times; then the more, the more often it is read and the shorter it is."""
+    shorter = max(1.0, SHORT_TEXT / max(1, symbols)) ** 0.125
+    return round(_between(0.13 * math.log2(max(1.0, epochs / 4)) * shorter, 0.0, MOST_DROPOUT), 3)
+
+
+def describe(recipe: Recipe, symbols: int, vocabulary: int) -> str:
     """The resolved choice in one line for people."""
     model, training = recipe.model, recipe.training
     return (
         f"{model.layers} layers of {model.hidden} ({model.cell}), {training.lanes} lanes, windows of {training.window}, "
-        f"dropout {model.hidden_dropout:g}, for {facts.symbols:,} symbols of {facts.vocabulary} kinds"
+        f"dropout {model.hidden_dropout:g}, for {symbols:,} symbols of {vocabulary} kinds"
     )
 
 

@@ -81,7 +81,7 @@ class Run:
         state: where to go on from; None at the beginning.
         chosen_by_user: the settings that are not defaults.
         started: when the user's command began, a first preparation of the corpus not counted.
-        note: what was chosen, for people.
+        note: what it begins from, or might, for people.
         inheritance: a trained model to begin from.
     """
 
@@ -129,8 +129,7 @@ def start_run(request: Request) -> Run:
     folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
     manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
-    more = inheritance.note(corpus.tokenizer, corpus.settings.sources) if inheritance else _offer(corpus)
-    note = "\n".join(filter(None, (defaults.describe(recipe, facts), more)))
+    note = inheritance.note(corpus.tokenizer, corpus.settings.sources) if inheritance else _offer(corpus)
     writer = CheckpointWriter(folder)
     return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note, inheritance)
 

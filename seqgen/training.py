@@ -17,6 +17,7 @@ from typing import Any
 from seqgen.checkpoint import LOSS_PLOT, METRICS, TIMING, CheckpointWriter, Manifest, read_lines
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
+from seqgen.defaults import DROPOUTS, choose_dropout, describe
 from seqgen.errors import TrainingError
 from seqgen.evaluation import Evaluation, evaluate
 from seqgen.generation import SampleSettings, Writing, generate
@@ -226,6 +227,10 @@ class _Session:
         """Plans, trains, winds up."""
         self._announce()
         trainer, pacer = self._plan()
+        if self.run.state is None:
+            symbols = len(self.corpus.splits["train"])
+            chosen = describe(trainer.recipe, symbols, self.corpus.tokenizer.size)
+            self.say(Progress("planned", message=chosen, folder=self.writer.folder))
         self.manifest.recipe = trainer.recipe
         self._save(trainer)
         began = clock.monotonic()
@@ -245,7 +250,8 @@ class _Session:
         self.say(Progress("prepared", message=f"{what}, {split}{missing}"))
         for note in corpus.notes:
             self.say(Progress("prepared", message=note))
-        self.say(Progress("planned", message=self.run.note, folder=self.writer.folder))
+        if self.run.note:
+            self.say(Progress("prepared", message=self.run.note))
 
     def _plan(self) -> tuple[Trainer, Pacer | None]:
         """The trainer with its course settled, and a pacer for a timed run."""
@@ -277,12 +283,21 @@ class _Session:
             looks = looks_for(steps, recipe.training.lanes, recipe.training.window, len(self.corpus.splits["valid"]))
             chosen = {name: value for name, value in looks.items() if name not in settled}
             recipe = recipe.replace(steps=steps, schedule=(), **chosen)
+            if seconds:
+                recipe = self._with_dropout(recipe, steps / steps_per_epoch)
             trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)
         pacer.reserve = reserve
         return trainer, pacer
+
+    def _with_dropout(self, recipe: Recipe, epochs: float) -> Recipe:
+        """With the dropout that suits how often the text is going to be read, now that the speed is known."""
+        dropout = choose_dropout(epochs, len(self.corpus.splits["train"]))
+        settled = self.run.chosen_by_user.get("model", {})
+        chosen: dict[str, Any] = {name: dropout for name in DROPOUTS if name not in settled}
+        return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **chosen))
 
     def _calibrate(self, recipe: Recipe, limit: float, fixed_dtype: bool = False) -> tuple[str, float]:
         """The faster arithmetic and the seconds that a step takes with it, by trying both on throw-away trainers."""

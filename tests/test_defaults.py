@@ -41,7 +41,7 @@ def training(facts: Facts) -> TrainingSettings:
 def test_every_choice_is_a_recipe_and_can_be_told(facts: Facts) -> None:
     recipe = Recipe.from_dict(choose(facts))
     assert recipe.model.embedding <= recipe.model.hidden
-    assert str(recipe.model.hidden) in describe(recipe, facts)
+    assert str(recipe.model.hidden) in describe(recipe, facts.symbols, facts.vocabulary)
 
 
 @given(facts=FACTS)
