@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import tempfile
@@ -53,9 +54,13 @@ def main() -> None:
     heading(
         options.corpus,
         f"seqgen train {case.source} --time {options.time} {' '.join(asked)}; then seqgen eval --split {case.measured}: the "
-        f"whole split, state carried. 'below {FAST_TARGET}': training time at the first look under it, in nats per character.",
+        "whole split, state carried. 'alone': the network without what it recalls of the document. "
+        f"'below {FAST_TARGET}': training time at the first look under it, in nats per character.",
     )
-    print(f"seed  nats/char  bits/char  best n-gram      xz -9  below n-gram  symbols/s  wall s  below {FAST_TARGET}")
+    print(
+        "seed  nats/char  bits/char  below n-gram | alone: nats/char  bits/char  below n-gram |  best n-gram      xz -9  "
+        f"symbols/s  wall s  below {FAST_TARGET}"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep.absolute() if options.keep else Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,22 +71,23 @@ def main() -> None:
             command = ["train", corpus, "--time", options.time, *asked, "--random-seed", str(seed), "--out", out]
             lines, wall = run(*command, folder=folder)
             [result], _ = run("eval", out, "--split", case.measured, folder=folder)
-            figures.append(result["nats_per_character"])
+            figures.append(math.log(2) * result["bits_per_character_without_recall"])
             _report(seed, lines, result, wall)
     if len(figures) > 1:
-        print(f"mean {statistics.mean(figures):.4f} nats, from {min(figures):.4f} to {max(figures):.4f}")
+        print(f"alone: mean {statistics.mean(figures):.4f} nats, from {min(figures):.4f} to {max(figures):.4f}")
 
 
 def _report(seed: int, lines: list[dict[str, Any]], result: dict[str, Any], wall: float) -> None:
     *looks, last = lines
     baselines = result["baselines"]
     name, best = min(((name, bits) for name, bits in baselines.items() if "gram" in name), key=lambda item: item[1])
-    share = 1 - result["bits_per_character"] / best
+    bits, alone = result["bits_per_character"], result["bits_per_character_without_recall"]
     per_character = last["valid"]["nats_per_character"] / last["valid"]["nats_per_symbol"]
     below = (look["seconds"] for look in looks if (look["valid_nats"] or 99) * per_character < FAST_TARGET)
     print(
-        f"{seed:4}  {result['nats_per_character']:9.4f}  {result['bits_per_character']:9.4f}  {best:6.3f} {name:>9}  "
-        f"{baselines.get('xz -9', float('nan')):6.3f}  {share:12.1%}  {last['symbols_per_second']:9.0f}  {wall:6.1f}  "
+        f"{seed:4}  {bits * math.log(2):9.4f}  {bits:9.4f}  {1 - bits / best:12.1%} | {alone * math.log(2):16.4f}  {alone:9.4f}  "
+        f"{1 - alone / best:12.1%} |  {best:6.3f} {name:>9}  "
+        f"{baselines.get('xz -9', float('nan')):6.3f}  {last['symbols_per_second']:9.0f}  {wall:6.1f}  "
         f"{next((f'{seconds:.1f} s' for seconds in below), 'never')}",
         flush=True,
     )

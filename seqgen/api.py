@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
-from seqgen.evaluation import Evaluation, evaluate, nats_of
+from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
 from seqgen.generation import TILE, SampleSettings, Writing, generate, new_random_seed
 from seqgen.machine import default_threads, pick_device, torch_settings
 from seqgen.modalities import MODALITIES
@@ -149,6 +150,7 @@ class Loaded:
         top_p: float | None = None,
         min_p: float | None = None,
         stop: tuple[str, ...] = (),
+        recall: bool = True,
         random_seed: int | None = None,
     ) -> Sample:
         """One sample as an iterator of pieces of text, the seed first: ``"".join(model.sample("def "))``.
@@ -161,6 +163,7 @@ class Loaded:
             top_p: among the likeliest with this probability together.
             min_p: among those at least this share as likely as the likeliest.
             stop: end before the first of these texts.
+            recall: use the names and phrases of a long seed again, if the model has learned to recall.
             random_seed: for a sample that can be repeated.
 
         Raises:
@@ -168,7 +171,7 @@ class Loaded:
             DataError: the seed cannot be read.
         """
         rules = RuleSettings(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-        settings = SampleSettings(rules=rules, length=length, stop=tuple(stop))
+        settings = SampleSettings(rules=rules, length=length, stop=tuple(stop), recall=recall)
         return next(self.samples(seed, settings, count=1, random_seed=random_seed))
 
     def samples(
@@ -194,7 +197,7 @@ class Loaded:
         """
         ids = self._prompt(text)
         with torch_settings(default_threads(), self.device):
-            nats = nats_of(self.model, torch.tensor(ids))
+            nats = predict(self.model, np.array(ids), lanes=1).nats
         decoder = self.tokenizer.decoder()
         shown = tuple(decoder.feed(symbol).decode("utf-8", "replace") for symbol in ids[1:])
         return Score(shown, tuple(nats.tolist()), len(text))
@@ -259,13 +262,18 @@ class Loaded:
     def _writing(self, settings: SampleSettings, opening: Opening) -> Writing:
         return Writing(self.tokenizer, settings, self.modality, opening)
 
+    def _draw(
+        self, opening: Opening, settings: SampleSettings, random_seed: int, indices: list[int]
+    ) -> Iterator[list[int]]:
+        return generate(self.model, opening.ids, settings.rules, random_seed, indices, opening.allowed, settings.recall)
+
     def _stream(
         self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, writing: Writing
     ) -> Iterator[str]:
         yield seed
         if writing.is_done():
             return
-        for (symbol,) in generate(self.model, opening.ids, settings.rules, random_seed, [0], opening.allowed):
+        for (symbol,) in self._draw(opening, settings, random_seed, [0]):
             if piece := writing.feed(symbol):
                 yield piece
             if writing.is_done():
@@ -280,7 +288,9 @@ class Loaded:
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
             try:
-                for symbols in generate(self.model, opening.ids, settings.rules, random_seed, padded, opening.allowed):
+                for symbols in generate(
+                    self.model, opening.ids, settings.rules, random_seed, padded, opening.allowed, settings.recall
+                ):
                     for writing, symbol in zip(writings, symbols, strict=False):
                         writing.feed(symbol)
                     if all(writing.is_done() for writing in writings):

@@ -37,7 +37,9 @@ if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqge
 
     from seqgen.models import LanguageModel
 
-FORMAT = 1
+FORMAT = 2
+"""1: models without recall, which are read as they are."""
+RECALL = "recall"
 MANIFEST = "checkpoint.json"
 METRICS, TIMING, LOSS_PLOT, LOCK = "metrics.jsonl", "timing.jsonl", "loss.png", ".lock"
 LARGEST_JSON = 64 << 20
@@ -134,10 +136,12 @@ class Checkpoint:
         from safetensors.torch import load as load_tensors
 
         from seqgen.models import CELLS, MODELS
+        from seqgen.models.recall import TABLE_SHAPE
 
         path = self.folder / self.manifest.weights
         try:
             weights = load_tensors(self._read(self.manifest.weights))
+            recall = weights.pop(RECALL, None)
         except SafetensorError as error:
             raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
         if self.manifest.model not in MODELS or self.recipe.model.cell not in CELLS:
@@ -147,15 +151,18 @@ class Checkpoint:
         with torch.device("meta"):
             model = MODELS[self.manifest.model](size, self.recipe.model)
         wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-        if {name: tensor.shape for name, tensor in weights.items()} != wanted:
+        misshapen = recall is not None and recall.shape != TABLE_SHAPE
+        if misshapen or {name: tensor.shape for name, tensor in weights.items()} != wanted:
             raise CheckpointError(
                 "the weights are not of the shape that the recipe says", where=str(path), hint="Train or copy it again."
             )
-        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+        tensors = [*weights.values(), *([] if recall is None else [recall])]
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors):
             raise CheckpointError(
                 "the weights hold numbers that are not finite", where=str(path), hint="Train or copy it again."
             )
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+        model.recall = None if recall is None else recall.float().to(device)
         return model.to(device).requires_grad_(False).eval()
 
     def parameters(self) -> int:
@@ -163,7 +170,8 @@ class Checkpoint:
         path = self.folder / self.manifest.weights
         try:
             with safe_open(path, framework="numpy") as file:
-                return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a dict
+                names = [name for name in file.keys() if name != RECALL]  # noqa: SIM118 - not a dict
+                return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
 
@@ -255,7 +263,7 @@ class CheckpointWriter:
 
         Args:
             manifest: what it says; the names and hashes of the files are filled in.
-            weights: the model's tensors.
+            weights: the model's tensors, and under `RECALL` what it makes of its memory, if it does.
             tokenizer: the symbols.
             state: the training state, where there is one to keep.
         """

@@ -39,6 +39,8 @@ DROPOUTS = ("hidden_dropout", "output_dropout")
 MOST_DROPOUT = 0.6
 SHORT_TEXT = 100_000
 """Symbols of training text below which it is sooner learned by heart."""
+RECALL_SYMBOLS = 600
+"""For each second of training, the symbols from which it learns to recall: two percent of the time, or less."""
 PROBED_CHARACTERS = 100_000
 """Of each file, to see whether it holds language."""
 MANY_WORDS = 200
@@ -138,7 +140,12 @@ def choose(facts: Facts) -> Overrides:
             "embedding": embedding,
             **dict.fromkeys(DROPOUTS, dropout),
         },
-        "training": {"lanes": lanes, "window": window, "patience": 8},
+        "training": {
+            "lanes": lanes,
+            "window": window,
+            "patience": 8,
+            "recall_symbols": min(TrainingSettings().recall_symbols, int(RECALL_SYMBOLS * facts.seconds)),
+        },
     }
     if facts.hidden is not None:  # a tiny text must not make the model forget what it knows
         share = _between(facts.symbols / ENOUGH_SYMBOLS, LEAST_INHERITED_RATE, 1.0)

@@ -2,13 +2,15 @@
 
 The text is one stream, read with the state carried on. To be fast it is cut into lanes that are read side by side; each
 lane first reads the ``WARM_UP`` symbols before it, uncounted, so that its state is as if it had read on from there.
+The memory of the document (``models/recall.py``) needs no warm-up: it reads the whole stream beforehand.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +20,17 @@ from torch import Tensor
 from seqgen.errors import DataError
 from seqgen.machine import DTYPES
 from seqgen.models import Batch, LanguageModel
+from seqgen.models.recall import Memory, Observed, candidates_of, learn, raised
 from seqgen.splits import Split
-from seqgen.tokenizers import Tokenizer
+from seqgen.tokenizers import DOCUMENT, Tokenizer
 
 LANES = 32
 LANE_LEAST = 1024
 """Symbols that a lane has at least; shorter texts are read in fewer lanes."""
 CHUNK = 256
 WARM_UP = CHUNK
+BLOCK = 1 << 19
+"""Symbols whose candidates are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Evaluation:
         symbols: how many symbols were predicted.
         characters: how many characters of text they stand for.
         nats: the surprise of all symbols together.
+        nats_without_recall: by the network alone; the same where it does not recall.
         accuracy: the share of symbols that were the likeliest one.
         baselines: bits per character of simpler models on the whole split.
     """
@@ -45,6 +51,7 @@ class Evaluation:
     symbols: int
     characters: int
     nats: float
+    nats_without_recall: float
     accuracy: float
     baselines: dict[str, float]
 
@@ -58,6 +65,11 @@ class Evaluation:
         """Bits for each character of text: comparable whatever the symbols are."""
         return self.nats / math.log(2) / self.characters
 
+    @property
+    def bits_without_recall(self) -> float:
+        """Bits for each character of text by the network alone."""
+        return self.nats_without_recall / math.log(2) / self.characters
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
         return {
@@ -67,6 +79,7 @@ class Evaluation:
             "nats_per_symbol": self.nats_per_symbol,
             "nats_per_character": self.nats / self.characters,
             "bits_per_character": self.bits_per_character,
+            "bits_per_character_without_recall": self.bits_without_recall,
             "perplexity": math.exp(self.nats_per_symbol),
             "accuracy": self.accuracy,
             "unit": "bits_per_character",
@@ -74,8 +87,28 @@ class Evaluation:
         }
 
 
+class Prediction(NamedTuple):
+    """How each symbol of a text after the first was predicted; all of shape (symbols - 1,).
+
+    Attributes:
+        nats: the surprise.
+        alone: by the network without what it recalls of the document.
+        right: whether it was the likeliest.
+    """
+
+    nats: npt.NDArray[np.float64]
+    alone: npt.NDArray[np.float64]
+    right: npt.NDArray[np.bool_]
+
+
 def evaluate(
-    model: LanguageModel, tokenizer: Tokenizer, split: Split, name: str, *, symbols: int | None = None
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    split: Split,
+    name: str,
+    *,
+    symbols: int | None = None,
+    known: npt.NDArray[np.float64] | None = None,
 ) -> Evaluation:
     """How well a model predicts a split.
 
@@ -85,6 +118,7 @@ def evaluate(
         split: ids of the text.
         name: what the split is called in the result.
         symbols: only so many from its beginning; None: all.
+        known: nats of its first symbols, to be used for what the model would give them now.
 
     Raises:
         DataError: the split is empty.
@@ -95,53 +129,82 @@ def evaluate(
             hint="Choose another with --split, or name a text to evaluate on.",
         )
     ids = split.ids if symbols is None else split.ids[: symbols + 1]
-    nats, right = predict(model, ids)
+    nats, alone, right = predict(model, ids)
+    if known is not None:
+        nats[: len(known)] = known[: len(nats)]
     characters = split.characters if len(ids) == len(split) else len(tokenizer.decode(ids))
-    return Evaluation(name, len(nats), characters, math.fsum(nats.tolist()), float(right.mean()), split.baselines)
+    return Evaluation(
+        name,
+        len(nats),
+        characters,
+        math.fsum(nats.tolist()),
+        math.fsum(alone.tolist()),
+        float(right.mean()),
+        split.baselines,
+    )
 
 
 def validation_nats(model: LanguageModel, split: Split, symbols: int, dtype: str) -> float:
     """Nats per symbol over the first so many symbols of a split: the look that training takes now and then."""
-    nats, _ = predict(model, split.ids[: symbols + 1], dtype=dtype)
-    return float(nats.mean())
+    return float(predict(model, split.ids[: symbols + 1], dtype=dtype).nats.mean())
 
 
 @torch.inference_mode()
-def predict(
-    model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float32"
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Nats of each symbol after the first, and whether it was the likeliest; both of shape (symbols - 1,)."""
-    device = model.device
+def predict(model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES) -> Prediction:
+    """How each symbol of a text after the first is predicted.
+
+    Args:
+        model: in evaluation mode.
+        ids: the text, as one stream.
+        dtype: of the arithmetic.
+        lanes: at most.
+    """
     total = len(ids) - 1
-    lanes = max(1, min(LANES, total // LANE_LEAST))
-    length = math.ceil(total / lanes)
-    warm_up = WARM_UP if lanes > 1 else 0
-    nats = np.zeros((lanes, length))
-    right = np.zeros((lanes, length), dtype=np.bool_)
-    # Lane l predicts symbols l*length + 1 ... (l+1)*length; before the text and after it there is padding.
-    places = np.arange(lanes)[None, :] * length + np.arange(-warm_up, length + 1)[:, None]  # (time, lanes)
-    state = model.zero_state(lanes)
-    for start in range(0, warm_up + length, CHUNK):
-        stop = min(start + CHUNK, warm_up + length)
-        stretch = places[start : stop + 1]
-        window = torch.from_numpy(np.asarray(ids[np.clip(stretch, 0, total)], dtype=np.int64)).to(device)
-        with torch.autocast(torch.device(device).type, DTYPES[dtype], enabled=dtype != "float32"):
-            logits, state = model(window[:-1], state)
-        if start < warm_up:
-            if stop == warm_up:  # the first lane has nothing before it
-                state = _reset_first(state, model)
-            continue
-        log_probabilities = logits.float().log_softmax(-1)
-        targets = window[1:]
-        columns = slice(start - warm_up, stop - warm_up)
-        nats[:, columns] = -log_probabilities.gather(-1, targets.unsqueeze(-1)).squeeze(-1).t().cpu().numpy()
-        right[:, columns] = (log_probabilities.argmax(-1) == targets).t().cpu().numpy()
-    return nats.ravel()[:total], right.ravel()[:total]
+    result = Prediction(np.zeros(total), np.zeros(total), np.zeros(total, dtype=np.bool_))
+    memory = Memory(DOCUMENT)
+    for begin in range(0, total, BLOCK):
+        end = min(begin + BLOCK, total)
+        if model.recall is not None:
+            candidates, kinds = _candidates(memory, ids[begin:end], model.device)
+        for places, log_p, targets in _read(model, ids, begin, end, dtype, lanes):
+            wanted = places < end
+            where = places[wanted]
+            result.alone[where] = _nats(log_p, targets)[wanted]
+            if model.recall is not None:
+                rows = torch.from_numpy(np.minimum(places, end - 1) - begin)
+                log_p = raised(log_p, model.recall, candidates[rows], kinds[rows]).log_softmax(-1)
+            result.nats[where] = _nats(log_p, targets)[wanted]
+            result.right[where] = (log_p.argmax(-1) == targets).cpu().numpy()[wanted]
+    return result
+
+
+@torch.no_grad()
+def learn_recall(
+    model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float32"
+) -> tuple[Tensor | None, npt.NDArray[np.float64]]:
+    """What a model without a memory is to make of one, learned from a text that it has not seen.
+
+    Returns:
+        The table, or None where it would gain next to nothing; and the nats of the text's symbols after the first, each part
+        by what was learned from the others.
+    """
+    total = len(ids) - 1
+    candidates, kinds = _candidates(Memory(DOCUMENT), ids[:total], torch.device("cpu"))
+    nats, log_p = torch.zeros(total), torch.zeros(candidates.shape)
+    for places, log_probabilities, targets in _read(model, ids, 0, total, dtype, LANES):
+        wanted = places < total
+        where = torch.from_numpy(places[wanted])
+        rows = torch.from_numpy(np.minimum(places, total - 1))
+        nats[where] = torch.from_numpy(_nats(log_probabilities, targets)[wanted]).float()
+        log_p[where] = log_probabilities.cpu().gather(-1, candidates[rows])[torch.from_numpy(wanted)]
+    targets = torch.from_numpy(ids[1:].astype(np.int64))
+    table, known = learn(Observed(targets, nats, candidates, kinds, log_p))
+    return table, known.numpy()
 
 
 @torch.inference_mode()
 def nats_of(model: LanguageModel, ids: Tensor) -> Tensor:
-    """Nats of each symbol after the first, read as one stream from the zero state; shape (symbols - 1,)."""
+    """Nats of each symbol after the first by the network alone, read as one stream from the zero state; (symbols - 1,)."""
     if len(ids) < 2:
         return torch.zeros(0)
     column, state, parts = ids.unsqueeze(1).to(model.device), model.zero_state(1), []
@@ -149,6 +212,45 @@ def nats_of(model: LanguageModel, ids: Tensor) -> Tensor:
         nats, state = model.loss(Batch(inputs, targets), state)
         parts.append(nats.squeeze(1).cpu())
     return torch.cat(parts)
+
+
+def _candidates(memory: Memory, ids: npt.NDArray[Any], device: torch.device) -> tuple[Tensor, Tensor]:
+    """What the memory makes of each symbol: candidates and kinds, both (symbols, slots)."""
+    candidates, kinds = candidates_of(memory, ids.tolist())
+    return torch.from_numpy(candidates).to(device), torch.from_numpy(kinds).to(device)
+
+
+def _read(
+    model: LanguageModel, ids: npt.NDArray[Any], begin: int, end: int, dtype: str, most_lanes: int
+) -> Iterator[tuple[npt.NDArray[np.int64], Tensor, Tensor]]:
+    """Reads a stretch of a text side by side in lanes, from symbol `begin` up to `end`.
+
+    Yields:
+        For a window of every lane: the places of the symbols that were read, (time, lanes), beyond `end` where the last
+        lane has no more; the log-probabilities of the symbols after them; and those symbols.
+    """
+    device = model.device
+    lanes = max(1, min(most_lanes, (end - begin) // LANE_LEAST))
+    length = math.ceil((end - begin) / lanes)
+    warm_up = WARM_UP if lanes > 1 or begin > 0 else 0
+    # Lane l reads symbols begin + l*length ... begin + (l+1)*length - 1; before the text and after it there is padding.
+    all_places = begin + np.arange(lanes)[None, :] * length + np.arange(-warm_up, length + 1)[:, None]  # (time, lanes)
+    state = model.zero_state(lanes)
+    for start in range(0, warm_up + length, CHUNK):
+        stop = min(start + CHUNK, warm_up + length)
+        places = all_places[start : stop + 1]
+        window = torch.from_numpy(np.asarray(ids[np.clip(places, 0, len(ids) - 1)], dtype=np.int64)).to(device)
+        with torch.autocast(torch.device(device).type, DTYPES[dtype], enabled=dtype != "float32"):
+            logits, state = model(window[:-1], state)
+        if start < warm_up:
+            if stop == warm_up and begin == 0:  # the first lane has nothing before it
+                state = _reset_first(state, model)
+            continue
+        yield places[:-1], logits.float().log_softmax(-1), window[1:]
+
+
+def _nats(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.float64]:
+    return -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).double().cpu().numpy()
 
 
 def _reset_first(state: Any, model: LanguageModel) -> Any:

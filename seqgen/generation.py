@@ -22,6 +22,7 @@ from seqgen.decoding.rules import Rule, RuleSettings, build_rules
 from seqgen.errors import UsageError
 from seqgen.modalities import Modality
 from seqgen.models import LanguageModel
+from seqgen.models.recall import LEAST_SEED, Reminder
 from seqgen.tokenizers import DOCUMENT, Opening, Tokenizer, bytes_of, text_of
 
 TILE = 64
@@ -48,6 +49,8 @@ class SampleSettings:
     """Characters to write at most, the seed not counted; None: until a document or a sentence ends."""
     stop: tuple[str, ...] = ()
     """End before the first of these texts."""
+    recall: bool = True
+    """Use the names and phrases of a long seed again, if the model has learned to recall."""
 
     def __post_init__(self) -> None:
         if self.length is not None and self.length < 0:
@@ -69,6 +72,7 @@ def generate(
     random_seed: int,
     indices: Sequence[int],
     allowed: npt.NDArray[np.bool_] | None = None,
+    recall: bool = True,
 ) -> Iterator[list[int]]:
     """Draws one symbol after another for each index, without end: yields lists of ids, one id for each index.
 
@@ -79,6 +83,7 @@ def generate(
         random_seed: together with an index it decides a sample's random numbers.
         allowed: which symbols may come first, shape (symbols,); None: all.
         indices: which samples; one alone runs as a single stream, more as a tile.
+        recall: whether the model recalls a long prompt, if it has learned to.
     """
     device = model.device
     width = 1 if len(indices) == 1 else TILE
@@ -91,15 +96,23 @@ def generate(
     if width > 1:
         rows = torch.zeros(width, dtype=torch.long, device=device)
         logits, state = logits.index_select(0, rows), state.select(rows)
+    reminder = None
+    if recall and model.recall is not None and len(prompt) > LEAST_SEED:
+        reminder = Reminder(model.recall, DOCUMENT, prompt, width)
     draws = _Draws(random_seed, [*indices, *[-1] * (width - len(indices))])
     history = torch.zeros(width, PREPARED_DRAWS, dtype=torch.long, device=device)
     for time in range(2**63):
         if time == history.shape[1]:
             history = torch.cat([history, torch.zeros_like(history)], dim=1)
+        if reminder is not None:
+            logits = reminder.bend(logits)
         bent = bend(logits, history[:, :time], chain)
         ids = choose(bent.cpu(), draws.next()).to(device)  # in float64, which not every device has
         history.select(1, time).copy_(ids)
-        yield ids.tolist()[: len(indices)]
+        drawn = ids.tolist()
+        yield drawn[: len(indices)]
+        if reminder is not None:
+            reminder.feed(drawn)
         logits, state = model.step(ids, state)
 
 

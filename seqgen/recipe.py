@@ -165,6 +165,9 @@ class TrainingSettings:
     """Symbols of the validation text that such a look reads; the final figure reads all of it, or what the time allows."""
     patience: int = 0
     """Stop after this many looks without a better one (0: never)."""
+    recall_symbols: int = 50_000
+    """Symbols of the validation text at most from which it learns, once it is trained, what the model is to make of what stood
+    in the document before (0: it does not recall)."""
     dtype: str = "float32"
     """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Measured where not set."""
     device: str = "cpu"
@@ -189,6 +192,7 @@ class TrainingSettings:
         _at_least(
             0,
             training__patience=self.patience,
+            training__recall_symbols=self.recall_symbols,
             training__weight_decay=self.weight_decay,
             training__random_seed=self.random_seed,
             training__orthogonal_iterations=self.orthogonal_iterations,

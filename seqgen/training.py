@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqgen.checkpoint import LOSS_PLOT, METRICS, TIMING, CheckpointWriter, Manifest, read_lines
+from torch import Tensor
+
+from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, CheckpointWriter, Manifest, read_lines
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import DROPOUTS, choose_dropout, describe
 from seqgen.errors import TrainingError
-from seqgen.evaluation import Evaluation, evaluate
+from seqgen.evaluation import Evaluation, evaluate, learn_recall
 from seqgen.generation import SampleSettings, Writing, generate
 from seqgen.machine import torch_settings
 from seqgen.modalities import MODALITIES
@@ -36,6 +38,8 @@ SAVE_EVERY = 30.0
 """Seconds of work that a crash may cost at most."""
 FIRST_SAVE = 2.0
 """Seconds before the first save; then they come further and further apart, up to `SAVE_EVERY`."""
+REMEMBERING, LEARNING = 1.5e-5, 8e-5
+"""Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
 REPORT_EVERY = 0.25
 SAMPLE_LENGTH = 70
 CALIBRATION_SHARE = 0.02
@@ -331,7 +335,8 @@ class _Session:
         symbols = len(self.corpus.splits["valid"])
         if symbols * reading > FINAL_LOOK_SHARE * seconds:
             self.final_symbols = symbols = min(symbols, max(8192, int(FINAL_LOOK_SHARE * seconds / reading)))
-        return WIND_UP + symbols * reading
+        learned = min(settings.recall_symbols, symbols)
+        return WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
 
     def _loop(self, trainer: Trainer, pacer: Pacer | None, began: float) -> None:
         counters = trainer.counters
@@ -394,10 +399,12 @@ class _Session:
                 break
         return writing.text
 
-    def _save(self, trainer: Trainer, status: str = "running") -> None:
+    def _save(self, trainer: Trainer, status: str = "running", recall: Tensor | None = None) -> None:
         self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
         has_best = trainer.counters.best_nats < math.inf  # not until the first look, and not without validation text
-        weights = trainer.best if has_best else trainer.averaged
+        weights = dict(trainer.best if has_best else trainer.averaged)
+        if recall is not None:
+            weights[RECALL] = recall
         if status != "finished":
             self.manifest.metrics = {}  # what there was belongs to other weights
         self.writer.commit(self.manifest, weights, self.corpus.tokenizer, trainer.state())
@@ -410,16 +417,20 @@ class _Session:
         first = self.run.state.values["step"] if self.run.state else 0
         if interrupted:
             self.say(Progress("evaluating", message="Interrupted: saving. Ctrl-C again stops without it."))
-        valid = None
+        valid = recall = None
         if not interrupted and len(self.corpus.splits["valid"]) > 1:
             self.say(Progress("evaluating", step=counters.step, steps=settings.steps, seconds=seconds))
             model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model).to(settings.device)
             model.load_state_dict(trainer.best)
+            split, known = self.corpus.splits["valid"], None
+            if settings.recall_symbols:
+                model.recall, known = learn_recall(model.eval(), split.ids[: settings.recall_symbols + 1])
             valid = evaluate(
-                model.eval(), self.corpus.tokenizer, self.corpus.splits["valid"], "valid", symbols=self.final_symbols
+                model.eval(), self.corpus.tokenizer, split, "valid", symbols=self.final_symbols, known=known
             )
             self.manifest.metrics = {"valid": valid.to_dict()}
-        self._save(trainer, "interrupted" if interrupted else "finished")
+            recall = model.recall
+        self._save(trainer, "interrupted" if interrupted else "finished", recall)
         looks = read_lines(self.writer.folder / METRICS)
         self._draw(looks)
         speed = (counters.step - first) / max(1e-9, seconds) * settings.lanes * settings.window

@@ -84,7 +84,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def test_a_newer_format_names_both_formats(copy: Path) -> None:
     edit(copy, lambda data: data.update(format=99))
-    with pytest.raises(CheckpointError, match=r"99.*reads up to 1"):
+    with pytest.raises(CheckpointError, match=r"99.*reads up to 2"):
         seqgen.load(copy)
 
 

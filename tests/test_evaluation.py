@@ -31,15 +31,16 @@ def ids_of(length: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 @pytest.mark.parametrize("length", [2, 3, 700, 1025, 5000, 40_000])
 def test_lanes_give_the_nats_of_one_stream(model: LanguageModel, length: int) -> None:
     ids = ids_of(length)
-    nats, right = predict(model, ids)
+    nats, alone, right = predict(model, ids)
     wanted = nats_of(model, torch.from_numpy(ids.astype(np.int64))).numpy()
     assert nats.shape == right.shape == (length - 1,)
     np.testing.assert_allclose(nats, wanted, atol=2e-3)
+    assert (alone == nats).all(), "a model that does not recall is the network alone"
 
 
 def test_accuracy_counts_symbols_that_were_the_likeliest(model: LanguageModel) -> None:
     ids = ids_of(300)
-    _, right = predict(model, ids)
+    right = predict(model, ids).right
     logits, _ = model(torch.from_numpy(ids[:-1].astype(np.int64)).unsqueeze(1), model.zero_state(1))
     assert right.tolist() == (logits.squeeze(1).argmax(-1).numpy() == ids[1:]).tolist()
 
@@ -57,7 +58,7 @@ def test_figures_agree_with_each_other(model: LanguageModel) -> None:
 def test_a_look_reads_only_so_much(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     split = Split(ids_of(5000), np.array([0]), 4999)
     monkeypatch.setattr(evaluation, "LANE_LEAST", 10**9)  # one stream, so that the beginning is the same
-    whole, _ = predict(model, split.ids)
+    whole = predict(model, split.ids).nats
     assert validation_nats(model, split, 100, "float32") == pytest.approx(whole[:100].mean())
 
 

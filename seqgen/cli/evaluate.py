@@ -24,8 +24,9 @@ def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device:
     """Measure how well a model predicts text that it has not seen, beside simple baselines.
 
     Without CORPUS the text is what was held out of the model's own corpus. The unit is bits per character. In the same
-    unit and on the same text: the best n-gram, which only counts (modified Kneser-Ney, its order chosen on validation
-    text), and what xz -9 needs when it has just seen the training text.
+    unit and on the same text: the model without what it recalls of the document that it reads, if it has learned to; the
+    best n-gram, which only counts (modified Kneser-Ney, its order chosen on validation text); and what xz -9 needs when
+    it has just seen the training text.
     """
     if corpus and split:
         raise click.UsageError("--split belongs to the model's own corpus, so it cannot be given with another CORPUS.")
@@ -44,6 +45,8 @@ def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device:
     table.add_column("")
     table.add_column("bits per character", justify="right")
     table.add_row("this model", f"{result.bits_per_character:.3f}", style="bold")
+    if result.nats_without_recall != result.nats:
+        table.add_row("  without what it recalls", f"{result.bits_without_recall:.3f}")
     for name, value in result.baselines.items():
         table.add_row(name, f"{value:.3f}")
     console().print(table)

@@ -40,7 +40,9 @@ def command(checkpoint: str, as_json: bool) -> None:
     click.echo(shown(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps"))
     if valid:
         others = ", ".join(f"{name} {value:.3f}" for name, value in valid["baselines"].items())
-        click.echo(f"# validation: {valid['bits_per_character']:.3f} bits per character; by counting alone: {others}")
+        bits, alone = valid["bits_per_character"], valid.get("bits_per_character_without_recall")
+        without = f" ({alone:.3f} without what it recalls)" if alone not in (None, bits) else ""
+        click.echo(f"# validation: {bits:.3f} bits per character{without}; by counting alone: {others}")
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     click.echo(shown(f"# made with {versions}\n"))
     click.echo(shown(recipe.to_toml()), nl=False)

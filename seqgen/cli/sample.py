@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     "--min-p", metavar="P", type=float, help="Draw among symbols at least P times as likely as the likeliest."
 )
 @click.option("--stop", metavar="TEXT", multiple=True, help="End before this text. Can be repeated.")
+@click.option(
+    "--recall/--no-recall",
+    default=True,
+    help="Use the names and phrases of a long seed again, if the model has learned to recall. Default: --recall.",
+)
 @click.option("--count", metavar="N", type=click.IntRange(1), default=1, help="How many samples. Default 1.")
 @click.option("--random-seed", metavar="N", type=int, help="Repeat a sample. Default: a new one each time, printed.")
 @click.option(
@@ -92,7 +97,7 @@ def command(
     rules = RuleSettings(
         temperature=options["temperature"], top_k=options["top_k"], top_p=options["top_p"], min_p=options["min_p"]
     )
-    settings = SampleSettings(rules=rules, length=options["length"], stop=options["stop"])
+    settings = SampleSettings(rules=rules, length=options["length"], stop=options["stop"], recall=options["recall"])
     model = load(checkpoint, options["device"])
     if seed.strip().isdigit() and options["random_seed"] is None:
         say(

@@ -138,11 +138,13 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     how = f"--name {where}" if by_name else f"--out {where}"
     if outcome.valid:
         bits, nats = outcome.valid.bits_per_character, outcome.valid.nats_per_symbol
-        figures = f"{bits:.3f} bits per character on validation text ({nats:.4f} nats per symbol)"
+        figures = f"{bits:.3f} bits per character on validation text ({nats:.4f} nats per symbol"
+        alone = outcome.valid.bits_without_recall
+        figures += f"; {alone:.3f} bits without what it recalls)" if alone != bits else ")"
         others = ", ".join(f"{name} {value:.3f}" for name, value in outcome.valid.baselines.items())
         say(f"{figures}; by counting alone: {others}" if others else figures)
-        if bits > min(outcome.valid.baselines.values(), default=math.inf):
-            say("Counting alone is still better than this model.")
+        if alone > min(outcome.valid.baselines.values(), default=math.inf):
+            say(f"Counting alone is still better than this model{'' if alone == bits else ' without what it recalls'}.")
     say(outcome.verdict.sentence)
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"
     if outcome.verdict.name in ("interrupted", "improving"):

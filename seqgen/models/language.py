@@ -47,6 +47,9 @@ class LanguageModel(nn.Module):
         self.output_bias = nn.Parameter(torch.empty(size))
         self.noise: torch.Generator | None = None
         """Draws the dropout masks in training mode; a training must set it."""
+        self.recall: Tensor | None = None
+        """What the model makes of a memory of the document, see `models/recall.py`; None: nothing. Learned after training, and
+        no part of `state_dict()`."""
         self._stepper: Stepper | None = None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
