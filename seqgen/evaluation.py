@@ -29,7 +29,7 @@ LANE_LEAST = 1024
 """Symbols that a lane has at least; shorter texts are read in fewer lanes."""
 CHUNK = 256
 WARM_UP = CHUNK
-BLOCK = 1 << 19
+BLOCK = 1 << 18
 """Symbols whose candidates are in memory at once."""
 
 
@@ -199,7 +199,7 @@ def learn_recall(
         log_p[where] = log_probabilities.cpu().gather(-1, candidates[rows])[torch.from_numpy(wanted)]
     targets = torch.from_numpy(ids[1:].astype(np.int64))
     table, known = learn(Observed(targets, nats, candidates, kinds, log_p))
-    return table, known.numpy()
+    return None if table is None else table.to(model.device), known.numpy()
 
 
 @torch.inference_mode()
@@ -250,7 +250,7 @@ def _read(
 
 
 def _nats(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.float64]:
-    return -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).double().cpu().numpy()
+    return -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).cpu().double().numpy()
 
 
 def _reset_first(state: Any, model: LanguageModel) -> Any:

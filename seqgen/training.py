@@ -38,7 +38,7 @@ SAVE_EVERY = 30.0
 """Seconds of work that a crash may cost at most."""
 FIRST_SAVE = 2.0
 """Seconds before the first save; then they come further and further apart, up to `SAVE_EVERY`."""
-REMEMBERING, LEARNING = 1.5e-5, 8e-5
+REMEMBERING, LEARNING = 1.5e-5, 6e-5
 """Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
 REPORT_EVERY = 0.25
 SAMPLE_LENGTH = 70

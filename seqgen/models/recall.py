@@ -44,6 +44,7 @@ FLOOR = -12.0
 """Least log-probability that the raise depends on."""
 MOST = 8.0
 """Largest raise of one slot."""
+LEAST_REST = 1e-12
 PRIOR = 3.0
 """Weight of the squares of the table in its loss, in nats for the whole text."""
 ITERATIONS = 25
@@ -231,7 +232,10 @@ class Observed:
         """Nats of each symbol with a table; (symbols,)."""
         raises = _raises(self._log_p, table, self._kinds)
         totals = torch.zeros_like(raises).scatter_add(-1, self._owner, raises)
-        return self.alone - (self._hit * totals).sum(-1) + (self._p * totals.expm1()).sum(-1).log1p()
+        more = (
+            (self._p * totals.expm1()).sum(-1).clamp(min=LEAST_REST - 1)
+        )  # of which rounding may leave less than nothing
+        return self.alone - (self._hit * totals).sum(-1) + more.log1p()
 
 
 def learn(observed: Observed) -> tuple[Tensor | None, Tensor]:
