@@ -50,6 +50,8 @@ def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device:
     for name, value in result.baselines.items():
         table.add_row(name, f"{value:.3f}")
     console().print(table)
+    if result.split == "valid" and result.nats_without_recall != result.nats:
+        click.echo("What recall is worth was learned from this text: the figure with it is a little too good.")
     perplexity, guessed = math.exp(result.nats_per_symbol), 100 * result.accuracy
     click.echo(
         f"{result.nats_per_symbol:.4f} nats per symbol, perplexity {perplexity:.2f}, {guessed:.1f} % of symbols guessed right"

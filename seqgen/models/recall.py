@@ -50,7 +50,7 @@ PRIOR = 3.0
 ITERATIONS = 25
 LEAST_SYMBOLS = 2000
 """Of validation text, for a table to be learned at all."""
-ENOUGH_SYMBOLS = 20_000
+ENOUGH_SYMBOLS = 10_000
 """Of which a half says as much as the whole."""
 LEAST_GAIN = 0.005
 """Share of the surprise that a table must save to be worth its time."""
