@@ -30,6 +30,9 @@ PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
 pieces. The square, since pieces of a short text are sooner learned by heart."""
 MOST_PIECES = ((75, 1024), (400, 2048))
 """Up to how many seconds there are how many pieces at most: each must be met often enough to be learned."""
+UNREAD = 0.5
+"""Seconds over the square of the millions of characters, below which a text is so much longer than what can be read of it
+that only the first of these limits holds."""
 LEAST_FOR_PIECES = 400_000
 """Characters of a text that pieces can be learned from."""
 LARGEST_ALPHABET = 400
@@ -98,7 +101,8 @@ def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict
     if facts.characters >= LEAST_FOR_PIECES and facts.alphabet <= LARGEST_ALPHABET:
         fitting = [size for most, size in PIECES if seconds <= most * (facts.characters / 1e6) ** 2]
         if fitting:
-            limits = [size for most, size in MOST_PIECES if seconds <= most]
+            unread = seconds <= UNREAD * (facts.characters / 1e6) ** 2
+            limits = [size for most, size in (MOST_PIECES[:1] if unread else MOST_PIECES) if seconds <= most]
             return {"kind": "bpe", "vocabulary": min([max(fitting), *limits])}
     return {"kind": "characters"}
 

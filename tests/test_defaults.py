@@ -138,6 +138,24 @@ def test_more_time_for_endless_text_never_makes_finer_symbols(seconds: float, fa
     assert sizes[0] <= sizes[1]
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "seconds", "pieces"),
+    [
+        (1.1, 30, 1024),
+        (1.1, 180, 0),
+        (3.2, 180, 1024),
+        (9.5, 30, 1024),
+        (9.5, 180, 2048),
+        (31, 30, 1024),
+        (31, 180, 4096),
+    ],
+)
+def test_the_choices_that_were_measured(megabytes: float, seconds: float, pieces: int) -> None:
+    """Each is a cell of the grid in docs/defaults.md."""
+    choice = choose_tokenizer(TextFacts(int(megabytes * 1e6), 90, is_symbols=False), seconds)
+    assert choice.get("vocabulary", 0) == pieces
+
+
 def test_enough_time_for_any_text_makes_characters() -> None:
     assert choose_tokenizer(TextFacts(10**7, 90, is_symbols=False), 7200)["kind"] == "characters"
 
