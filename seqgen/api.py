@@ -288,9 +288,7 @@ class Loaded:
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
             try:
-                for symbols in generate(
-                    self.model, opening.ids, settings.rules, random_seed, padded, opening.allowed, settings.recall
-                ):
+                for symbols in self._draw(opening, settings, random_seed, padded):
                     for writing, symbol in zip(writings, symbols, strict=False):
                         writing.feed(symbol)
                     if all(writing.is_done() for writing in writings):

@@ -231,10 +231,8 @@ class _Session:
         """Plans, trains, winds up."""
         self._announce()
         trainer, pacer = self._plan()
-        if self.run.state is None:
-            symbols = len(self.corpus.splits["train"])
-            chosen = describe(trainer.recipe, symbols, self.corpus.tokenizer.size)
-            self.say(Progress("planned", message=chosen, folder=self.writer.folder))
+        chosen = describe(trainer.recipe, len(self.corpus.splits["train"]), self.corpus.tokenizer.size)
+        self.say(Progress("planned", message=chosen, folder=self.writer.folder))
         self.manifest.recipe = trainer.recipe
         self._save(trainer)
         began = clock.monotonic()

@@ -14,6 +14,7 @@ from seqgen.defaults import (
     Facts,
     TextFacts,
     choose,
+    choose_dropout,
     choose_tokenizer,
     describe,
     looks_like_symbols,
@@ -154,6 +155,11 @@ def test_the_choices_that_were_measured(megabytes: float, seconds: float, pieces
     """Each is a cell of the grid in docs/defaults.md."""
     choice = choose_tokenizer(TextFacts(int(megabytes * 1e6), 90, is_symbols=False), seconds)
     assert choice.get("vocabulary", 0) == pieces
+
+
+def test_dropout_begins_where_a_text_is_read_often_and_grows_with_every_reading() -> None:
+    assert [choose_dropout(epochs, 10**6) for epochs in (0, 1, 4, 8, 16, 10**9)] == [0, 0, 0, 0.13, 0.26, 0.6]
+    assert 0.13 < choose_dropout(8, 10_000) < 0.26, "a short text is sooner learned by heart"
 
 
 def test_enough_time_for_any_text_makes_characters() -> None:

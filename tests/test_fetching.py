@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -629,7 +630,10 @@ def test_ctrl_c_says_that_the_part_is_kept_and_exits_with_130(server: Server) ->
     card_of(server)
     server.pauses, server.stops_after = True, [1000]
     command = [sys.executable, "-m", "seqgen", "corpus", "fetch", "numbers"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # A shell that runs the tests in the background ignores Ctrl-C, and what it starts inherits that.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=heard) as process:
         part, deadline = place() / "corpus.txt.part", time.monotonic() + 20
         while not part.exists() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -35,6 +35,7 @@ from seqgen.models.recall import (
     TABLE_SHAPE,
     Memory,
     Observed,
+    Reminder,
     candidates_of,
     learn,
     raised,
@@ -227,6 +228,21 @@ def test_a_sample_recalls_a_long_seed_and_nothing_else(model: LanguageModel) -> 
     assert known(with_it) > 30 > 10 > known(without)
     assert short[0] == short[1]
     assert known(tile) > 30
+
+
+def test_a_sample_does_not_recall_its_own_words() -> None:
+    table = torch.tensor([2.0, 0.0]).expand(TABLE_SHAPE)  # every candidate is raised by 2
+    reminder = Reminder(table, 0, [0, *WORDS * 2], width=2)
+    logits = torch.randn(2, 20, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
+    assert not torch.equal(reminder.bend(logits), logits), "the seed is recalled"
+    for _ in range(5):
+        for symbol in (11, 12, 13, 14):
+            reminder.feed([symbol, symbol])
+            assert torch.allclose(reminder.bend(logits), logits)
+    reminder.feed([WORDS[0], 15])
+    bent = reminder.bend(logits)
+    assert bent[0, WORDS[1]] > logits[0, WORDS[1]] + 1, "what followed in the seed is still known"
+    assert torch.allclose(bent[1], logits[1])
 
 
 def observed_words(model: LanguageModel) -> Observed:

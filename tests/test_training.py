@@ -364,3 +364,24 @@ def test_counters_are_plain_numbers_that_json_keeps() -> None:
     plain = dataclasses.asdict(counters)
     again = json.loads(json.dumps(plain))
     assert again["nats"] == counters.nats and again["best_nats"] == math.inf
+
+
+@pytest.mark.parametrize(("step_seconds", "dropout"), [(1.0, 0.0), (1e-4, 0.6)])
+def test_dropout_follows_from_the_measured_speed(
+    corpus_file: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, dropout: float
+) -> None:
+    monkeypatch.setattr(training._Session, "_calibrate", lambda *_, **__: ("float32", step_seconds))
+    asked = {"training": {"threads": 1}, "model": {"hidden": 16}}
+    model = seqgen.train(corpus_file, time="4s", settings=asked, name="a").recipe.model
+    assert (model.hidden_dropout, model.output_dropout) == (dropout, dropout)
+    asked["model"] = {"hidden": 16, "hidden_dropout": 0.2}  # type: ignore[dict-item]
+    model = seqgen.train(corpus_file, time="4s", settings=asked, name="b").recipe.model
+    assert (model.hidden_dropout, model.output_dropout) == (0.2, dropout)
+
+
+def test_a_resumed_run_tells_its_folder_too(corpus_file: Path) -> None:
+    """A log for TensorBoard is opened there."""
+    first = train(corpus_file, steps=3)
+    told: list[training.Progress] = []
+    seqgen.train(out=first.checkpoint, steps="+2", resume=True, progress=told.append)
+    assert any(progress.folder == first.checkpoint for progress in told)

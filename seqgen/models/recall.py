@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 CONTEXTS = ((1, 6), (2, 4), (3, 2), (5, 1))
-"""How many symbols a context has, and how many of those that followed it are candidates."""
+"""How many symbols a context has, the longest last, and how many of those that followed it are candidates."""
 SLOTS = sum(candidates for _, candidates in CONTEXTS)
 FOLLOWERS = 8
 """So many of the latest followers of a context are remembered, each worth half of the one after it."""
@@ -45,6 +45,7 @@ FLOOR = -12.0
 MOST = 8.0
 """Largest raise of one slot."""
 LEAST_REST = 1e-12
+"""Sum of all probabilities, before it is brought back to 1, that rounding must leave."""
 PRIOR = 3.0
 """Weight of the squares of the table in its loss, in nats for the whole text."""
 ITERATIONS = 25
@@ -129,13 +130,9 @@ def _rank(followers: Sequence[int], wanted: int, candidates: list[int], kinds: l
             shares[symbol] = shares.get(symbol, 0.0) + weight
             weight /= 2
         total = 2 - 2 * weight
-        if len(shares) == 1:
-            candidates.append(followers[-1])
-            kinds.append(seen + len(SHARES))
-        else:
-            for rank, (symbol, share) in enumerate(sorted(shares.items(), key=lambda item: -item[1])[:wanted]):
-                candidates.append(symbol)
-                kinds.append(seen + bisect_right(LOWER_SHARES if rank else SHARES, share / total))
+        for rank, (symbol, share) in enumerate(sorted(shares.items(), key=lambda item: -item[1])[:wanted]):
+            candidates.append(symbol)
+            kinds.append(seen + bisect_right(LOWER_SHARES if rank else SHARES, share / total))
     missing = wanted - (len(kinds) - first)
     candidates.extend([0] * missing)
     kinds.extend([0] * missing)
@@ -232,10 +229,8 @@ class Observed:
         """Nats of each symbol with a table; (symbols,)."""
         raises = _raises(self._log_p, table, self._kinds)
         totals = torch.zeros_like(raises).scatter_add(-1, self._owner, raises)
-        more = (
-            (self._p * totals.expm1()).sum(-1).clamp(min=LEAST_REST - 1)
-        )  # of which rounding may leave less than nothing
-        return self.alone - (self._hit * totals).sum(-1) + more.log1p()
+        more = (self._p * totals.expm1()).sum(-1)  # above -1, but for rounding
+        return self.alone - (self._hit * totals).sum(-1) + more.clamp(min=LEAST_REST - 1).log1p()
 
 
 def learn(observed: Observed) -> tuple[Tensor | None, Tensor]:
