@@ -89,13 +89,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(206 if start else 200, headers, about.data[start:])
 
     def answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        # Noted before the headers leave: on them alone, a redirect's, the other side may already ask another thread.
+        if self.about.stops_after:
+            body = body[: self.about.stops_after.pop(0)]
+        self.about.sent.append(len(body))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.about.stops_after:
-            body = body[: self.about.stops_after.pop(0)]
-        self.about.sent.append(len(body))
         with contextlib.suppress(OSError):  # the other side had enough
             self.wfile.write(body)
             self.wfile.flush()
