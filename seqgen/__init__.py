@@ -18,8 +18,9 @@ from seqgen.errors import CheckpointError, DataError, SeqgenError, TrainingError
 
 if TYPE_CHECKING:
     from seqgen.api import Loaded, Sample, Score, load
+    from seqgen.progress import Outcome, Progress
     from seqgen.recipe import Recipe
-    from seqgen.training import Outcome, Progress, train
+    from seqgen.training import train
 
 __version__ = "0.1.0"
 
@@ -46,8 +47,8 @@ _HOMES = {
     "Score": "api",
     "load": "api",
     "Recipe": "recipe",
-    "Outcome": "training",
-    "Progress": "training",
+    "Outcome": "progress",
+    "Progress": "progress",
     "train": "training",
 }
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import platformdirs
 from filelock import FileLock, Timeout
 
+from seqgen.disk import replace_file
 from seqgen.errors import DataError, SeqgenError
 from seqgen.recipe import CorpusSettings, TokenizerSettings
 from seqgen.splits import SPLITS, Split
@@ -178,13 +179,13 @@ class EntryWriter:
         np.save(self._entry / LENGTHS, lengths)
         data = self.tokenizer.to_bytes()
         name = f"tokenizer.{self.tokenizer.suffix}"
-        _write_synced(self._entry / name, data)
+        replace_file(self._entry / name, data)
         splits = {name: writer.finish() for name, writer in self.splits.items()}
         for split, writer in self.splits.items():
             np.save(self._entry / f"{split}-starts.npy", np.frombuffer(writer.starts, dtype=np.int64))
         digest = hashlib.sha256(data + json.dumps([splits[name]["digest"] for name in SPLITS]).encode()).hexdigest()
         whole = {**meta, "tokenizer_file": name, "splits": splits, "digest": digest}
-        _write_synced(self._entry / META, json.dumps(whole).encode())
+        replace_file(self._entry / META, json.dumps(whole).encode())
         with _changing(self.folder.parent):
             with contextlib.suppress(*DAMAGE):  # another process made the same entry just now: it may be in use
                 open_entry(self.folder)
@@ -286,10 +287,3 @@ def _map(path: Path, dtype: np.dtype[Any], symbols: int) -> npt.NDArray[Any]:
     if path.stat().st_size != symbols * dtype.itemsize:
         raise ValueError(f"{path} is not of the length that was noted")
     return np.memmap(path, dtype, "r") if symbols else np.zeros(0, dtype)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

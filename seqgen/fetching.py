@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import platformdirs
 
 from seqgen.cards import Address, Card, find_fault
+from seqgen.disk import sync_folder
 from seqgen.errors import DataError
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class _Part:
             os.fsync(file.fileno())
         self.path.replace(path)
         self.note.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def _version(self) -> str | None:
         """What the server calls the version, maybe nothing; None where no note says that this is the card's file."""
@@ -342,16 +343,6 @@ def _make_folder(folder: Path) -> None:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _cannot_keep(path: Path, error: OSError) -> DataError:

@@ -1,4 +1,4 @@
-"""Where a run begins: what the user asked for becomes a corpus, a recipe and a folder; and what its figures say in words."""
+"""Where a run begins: what the user asked for becomes a corpus, a recipe and a folder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from seqgen.checkpoint import (
     FORMAT,
     MANIFEST,
     Checkpoint,
-    CheckpointWriter,
     Manifest,
     TrainingState,
     checkpoint_roots,
     find_checkpoint,
     list_checkpoints,
-    new_folder,
     versions,
 )
 from seqgen.corpus import Corpus, absolute_source, prepare, reopen
@@ -32,6 +30,7 @@ from seqgen.models import CELLS
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
+from seqgen.saving import CheckpointWriter, new_folder
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import TOKENIZERS
 
@@ -199,52 +198,6 @@ def reopen_corpus(checkpoint: Checkpoint) -> Corpus:
     recipe, record = checkpoint.recipe, checkpoint.manifest.corpus
     tokenizer = checkpoint.tokenizer()
     return reopen(recipe.corpus, recipe.tokenizer, tokenizer, record.get("entry", ""), record.get("digest", ""))
-
-
-FEW_STEPS = 8
-"""After fewer steps than this a curve says nothing."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a run's figures say: "interrupted", "overfitted", "improving" or "done", and a sentence for people."""
-
-    name: str
-    sentence: str
-
-
-def judge(looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_early: bool) -> Verdict:
-    """The verdict on a run of so many steps from its looks at the validation text."""
-    if interrupted and steps == 0:
-        return Verdict("interrupted", "Interrupted before the first step, and saved: nothing is learned yet.")
-    if interrupted:
-        return Verdict("interrupted", "Interrupted, and saved: the model can be used as it is, or trained on.")
-    seen = [(look["step"], look["valid_nats"], look["train_nats"]) for look in looks if look["valid_nats"] is not None]
-    if not seen:
-        return Verdict(
-            "done", "Done. There was no validation text, so nothing says how good it is on text it has not seen."
-        )
-    if steps < FEW_STEPS:
-        return Verdict(
-            "improving", f"Only {steps} steps: too little time to learn from. More time will make it better."
-        )
-    best_step, best, _ = min(seen, key=lambda look: look[1])
-    last_step, last, _ = seen[-1]
-    if stopped_early or (last > best + 0.01 and looks[-1]["epoch"] > 1):  # what was read once is not learned by heart
-        return Verdict(
-            "overfitted",
-            f"Overfitted after step {best_step:,}: the weights of that step were kept. More text would help more than more time.",
-        )
-    before = next((nats for step, nats, _ in reversed(seen) if step <= 0.75 * last_step), seen[0][1])
-    if before - last > 0.005:
-        return Verdict(
-            "improving",
-            f"Still improving: {before - last:.3f} nats per symbol gained in the last quarter. More time will make it better.",
-        )
-    return Verdict(
-        "done",
-        "Done: the last quarter gained next to nothing. More text, or a larger model.hidden, would help more than more time.",
-    )
 
 
 def name_for(sources: tuple[str, ...]) -> str:

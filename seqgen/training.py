@@ -9,27 +9,28 @@ import os
 import signal
 import threading
 import time as clock
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, CheckpointWriter, Manifest, read_lines
+from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read_lines
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
-from seqgen.defaults import DROPOUTS, choose_dropout, describe
-from seqgen.errors import TrainingError
+from seqgen.defaults import describe
 from seqgen.evaluation import Evaluation, evaluate, learn_recall
 from seqgen.generation import SampleSettings, Writing, generate
 from seqgen.machine import torch_settings
 from seqgen.modalities import MODALITIES
-from seqgen.models import MODELS
-from seqgen.pacing import WIND_UP, Budget, Pacer, looks_for, plan, prolong
+from seqgen.models import MODELS, LanguageModel
+from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
+from seqgen.planning import plan_end, time_steps, with_dropout
 from seqgen.plots import draw_loss
-from seqgen.recipe import Overrides, Recipe
-from seqgen.runs import Request, Run, Verdict, judge, open_run, start_run
+from seqgen.progress import Listener, Outcome, Progress, judge
+from seqgen.recipe import Overrides
+from seqgen.runs import Request, Run, open_run, start_run
+from seqgen.saving import CheckpointWriter
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import DOCUMENT
 from seqgen.trainer import Look, Trainer
@@ -38,88 +39,8 @@ SAVE_EVERY = 30.0
 """Seconds of work that a crash may cost at most."""
 FIRST_SAVE = 2.0
 """Seconds before the first save; then they come further and further apart, up to `SAVE_EVERY`."""
-REMEMBERING, LEARNING = 1.5e-5, 6e-5
-"""Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
 REPORT_EVERY = 0.25
 SAMPLE_LENGTH = 70
-CALIBRATION_SHARE = 0.02
-"""Share of a timed run that may be spent on measuring how fast a step is."""
-FINAL_LOOK_SHARE = 0.04
-"""Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a training tells while it runs.
-
-    Attributes:
-        phase: "preparing", "prepared", "planned", "training" or "evaluating".
-        message: for people, where there is something to say.
-        step: updates so far.
-        steps: planned in all.
-        seconds: since training began.
-        seconds_left: an estimate.
-        symbols_per_second: lately.
-        train_bits: of the latest batches, in bits per character.
-        valid_bits: the latest look, in bits per character.
-        look: a new look at the validation text.
-        sample: now and then what the model writes by itself.
-        folder: of the checkpoint.
-    """
-
-    phase: str
-    message: str | None = None
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    seconds_left: float = 0.0
-    symbols_per_second: float = 0.0
-    train_bits: float | None = None
-    valid_bits: float | None = None
-    look: Look | None = None
-    sample: str | None = None
-    folder: Path | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training came to.
-
-    Attributes:
-        checkpoint: the folder.
-        finished: False where the user interrupted it.
-        steps: updates done in all.
-        seconds: wall time of this run's training.
-        symbols_per_second: over this run.
-        valid: the kept weights on the validation text; None where there is none.
-        verdict: what happened and what to do next.
-        recipe: as resolved, corrections of the schedule included.
-    """
-
-    checkpoint: Path
-    finished: bool
-    steps: int
-    seconds: float
-    symbols_per_second: float
-    valid: Evaluation | None
-    verdict: Verdict
-    recipe: Recipe = field(repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data, for `--json`."""
-        return {
-            "checkpoint": str(self.checkpoint),
-            "finished": self.finished,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "symbols_per_second": self.symbols_per_second,
-            "valid": self.valid.to_dict() if self.valid else None,
-            "verdict": self.verdict.name,
-            "recipe": self.recipe.to_dict(),
-        }
-
-
-Listener = Callable[[Progress], None]
 
 
 def train(
@@ -262,8 +183,8 @@ class _Session:
         seconds = budget.seconds if budget else None
         recipe, step_seconds = run.recipe, 0.0
         if seconds or "dtype" not in settled:
-            limit = max(0.5, min(4.0, CALIBRATION_SHARE * (seconds or 0.0)))
-            dtype, step_seconds = self._calibrate(recipe, limit, fixed_dtype="dtype" in settled)
+            dtypes = [recipe.training.dtype] if "dtype" in settled else ["float32", "bfloat16"]
+            dtype, step_seconds = time_steps(recipe, self.corpus, self.manifest.model, seconds or 0.0, dtypes)
             recipe = recipe.replace(dtype=dtype)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
@@ -273,7 +194,10 @@ class _Session:
             return trainer, None
 
         now, deadline = clock.monotonic(), run.started + (seconds or 0.0)
-        reserve = self._reserve(step_seconds, seconds) if seconds else 0.0
+        reserve = 0.0
+        if seconds:
+            valid_symbols = len(self.corpus.splits["valid"])
+            self.final_symbols, reserve = plan_end(recipe.training, valid_symbols, step_seconds, seconds)
         batch = recipe.training.lanes * recipe.training.window
         steps_per_epoch = len(self.corpus.splits["train"]) / batch
         steps = plan(budget, steps_per_epoch, step_seconds, deadline - now - reserve)
@@ -286,55 +210,14 @@ class _Session:
             chosen = {name: value for name, value in looks.items() if name not in settled}
             recipe = recipe.replace(steps=steps, schedule=(), **chosen)
             if seconds:
-                recipe = self._with_dropout(recipe, steps / steps_per_epoch)
+                epochs, symbols = steps / steps_per_epoch, len(self.corpus.splits["train"])
+                recipe = with_dropout(recipe, epochs, symbols, run.chosen_by_user.get("model", {}))
             trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)
         pacer.reserve = reserve
         return trainer, pacer
-
-    def _with_dropout(self, recipe: Recipe, epochs: float) -> Recipe:
-        """With the dropout that suits how often the text is going to be read, now that the speed is known."""
-        dropout = choose_dropout(epochs, len(self.corpus.splits["train"]))
-        settled = self.run.chosen_by_user.get("model", {})
-        chosen: dict[str, Any] = {name: dropout for name in DROPOUTS if name not in settled}
-        return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **chosen))
-
-    def _calibrate(self, recipe: Recipe, limit: float, fixed_dtype: bool = False) -> tuple[str, float]:
-        """The faster arithmetic and the seconds that a step takes with it, by trying both on throw-away trainers."""
-        best, problem = (recipe.training.dtype, math.inf), ""
-        dtypes = [recipe.training.dtype] if fixed_dtype else ["float32", "bfloat16"]
-        for dtype in dtypes:
-            try:
-                trainer = Trainer(recipe.replace(dtype=dtype), self.corpus, self.manifest.model)
-                trainer.step()  # the first one prepares kernels
-                start, steps = clock.monotonic(), 0
-                while steps < 1 or clock.monotonic() - start < limit / len(dtypes):
-                    trainer.step()
-                    steps += 1
-                step_seconds = (clock.monotonic() - start) / steps
-            except (RuntimeError, MemoryError) as error:  # this torch cannot run this cell in this arithmetic
-                problem = str(error).splitlines()[0] if str(error) else "out of memory"
-                continue
-            if step_seconds < 0.9 * best[1]:
-                best = (dtype, step_seconds)
-        if best[1] == math.inf:
-            raise TrainingError(
-                f"a model of this size cannot be trained here: {problem}",
-                hint="Set model.hidden, training.lanes or training.window lower.",
-            )
-        return best
-
-    def _reserve(self, step_seconds: float, seconds: float) -> float:
-        """Seconds to keep for the final look, from the speed of training: reading alone is about three times as fast."""
-        settings = self.run.recipe.training
-        reading = step_seconds / 3 / (settings.lanes * settings.window)
-        symbols = len(self.corpus.splits["valid"])
-        if symbols * reading > FINAL_LOOK_SHARE * seconds:
-            self.final_symbols = symbols = min(symbols, max(8192, int(FINAL_LOOK_SHARE * seconds / reading)))
-        learned = min(settings.recall_symbols, symbols)
-        return WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
 
     def _loop(self, trainer: Trainer, pacer: Pacer | None, began: float) -> None:
         counters = trainer.counters
@@ -384,18 +267,20 @@ class _Session:
 
     def _sample(self, trainer: Trainer) -> str:
         """What the averaged weights write by themselves."""
-        model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model).to(
-            trainer.recipe.training.device
-        )
-        model.load_state_dict(trainer.averaged)
+        model = self._model(trainer, trainer.averaged)
         writing = Writing(
             self.corpus.tokenizer, SampleSettings(length=SAMPLE_LENGTH), MODALITIES[self.corpus.settings.kind]
         )
-        for (symbol,) in generate(model.eval(), [DOCUMENT], RuleSettings(), trainer.counters.step, [0]):
+        for (symbol,) in generate(model, [DOCUMENT], RuleSettings(), trainer.counters.step, [0]):
             writing.feed(symbol)
             if writing.is_done():
                 break
         return writing.text
+
+    def _model(self, trainer: Trainer, weights: Mapping[str, Tensor]) -> LanguageModel:
+        model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model)
+        model.load_state_dict(weights)
+        return model.to(trainer.recipe.training.device).eval()
 
     def _save(self, trainer: Trainer, status: str = "running", recall: Tensor | None = None) -> None:
         self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
@@ -418,16 +303,8 @@ class _Session:
         valid = recall = None
         if not interrupted and len(self.corpus.splits["valid"]) > 1:
             self.say(Progress("evaluating", step=counters.step, steps=settings.steps, seconds=seconds))
-            model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model).to(settings.device)
-            model.load_state_dict(trainer.best)
-            split, known = self.corpus.splits["valid"], None
-            if settings.recall_symbols:
-                model.recall, known = learn_recall(model.eval(), split.ids[: settings.recall_symbols + 1])
-            valid = evaluate(
-                model.eval(), self.corpus.tokenizer, split, "valid", symbols=self.final_symbols, known=known
-            )
+            valid, recall = self._look_back(trainer)
             self.manifest.metrics = {"valid": valid.to_dict()}
-            recall = model.recall
         self._save(trainer, "interrupted" if interrupted else "finished", recall)
         looks = read_lines(self.writer.folder / METRICS)
         self._draw(looks)
@@ -436,6 +313,14 @@ class _Session:
         return Outcome(
             self.writer.folder, not interrupted, counters.step, seconds, speed, valid, verdict, trainer.recipe
         )
+
+    def _look_back(self, trainer: Trainer) -> tuple[Evaluation, Tensor | None]:
+        """What the kept weights are to recall of a document, and how well they predict the validation text with it."""
+        model, split, known = self._model(trainer, trainer.best), self.corpus.splits["valid"], None
+        if most := trainer.recipe.training.recall_symbols:
+            model.recall, known = learn_recall(model, split.ids[: most + 1])
+        tokenizer = self.corpus.tokenizer
+        return evaluate(model, tokenizer, split, "valid", symbols=self.final_symbols, known=known), model.recall
 
     def _draw(self, looks: list[dict[str, Any]]) -> None:
         if len(looks) < 2:

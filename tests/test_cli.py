@@ -118,7 +118,7 @@ def test_a_live_line_shows_control_characters_and_no_markup(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from seqgen.cli.display import display_for
-    from seqgen.training import Progress
+    from seqgen.progress import Progress
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with display_for(as_json=False, quiet=False, tensorboard=False) as tell:

@@ -43,12 +43,12 @@ def new_text() -> Path:
     return path
 
 
-def train(path: Path | None = None, **options: Any) -> training.Outcome:
+def train(path: Path | None = None, **options: Any) -> seqgen.Outcome:
     settings = merge(TINY, options.pop("settings", {}))
     return seqgen.train(*([path] if path else []), settings=settings, **options)
 
 
-def base(steps: int = 30, **settings: dict[str, Any]) -> training.Outcome:
+def base(steps: int = 30, **settings: dict[str, Any]) -> seqgen.Outcome:
     return train(old_text(), name="base", steps=steps, settings=settings)
 
 
@@ -253,7 +253,7 @@ def test_it_is_said_where_the_model_to_begin_from_has_read_the_same_text() -> No
     base()
     messages: list[str] = []
 
-    def hear(progress: training.Progress) -> None:
+    def hear(progress: seqgen.Progress) -> None:
         messages.append(progress.message or "")
 
     train(old_text(), name="again", steps=1, init_from="base", progress=hear)

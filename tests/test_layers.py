@@ -279,9 +279,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with a tiny untrained checkpoint in it."""
     import torch
 
-    from seqgen.checkpoint import CheckpointWriter, Manifest
+    from seqgen.checkpoint import Manifest
     from seqgen.models import MODELS
     from seqgen.recipe import Recipe
+    from seqgen.saving import CheckpointWriter
     from seqgen.tokenizers import TOKENIZERS
 
     recipe = Recipe.from_dict({"model": {"hidden": 8, "embedding": 4}, "corpus": {"sources": ["diary.txt"]}})

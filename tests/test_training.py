@@ -23,7 +23,6 @@ from seqgen.errors import CheckpointError, DataError, TrainingError, UsageError
 from seqgen.models import CELLS
 from seqgen.pacing import bend
 from seqgen.recipe import Recipe, merge
-from seqgen.runs import judge
 from seqgen.tokenizers import TOKENIZERS
 from seqgen.trainer import Trainer
 from tests.texts import verse
@@ -43,7 +42,7 @@ def corpus_file(tmp_path: Path) -> Path:
     return path
 
 
-def train(path: Path | None, **options: Any) -> training.Outcome:
+def train(path: Path | None, **options: Any) -> seqgen.Outcome:
     settings = merge(TINY, LOOKS, options.pop("settings", {}))
     return seqgen.train(*([path] if path else []), settings=settings, **options)
 
@@ -68,7 +67,7 @@ class CtrlC:
     def __init__(self, step: int = 0) -> None:
         self.step, self.pressed = step, False
 
-    def __call__(self, progress: training.Progress) -> None:
+    def __call__(self, progress: seqgen.Progress) -> None:
         if progress.phase != "preparing" and progress.step >= self.step and not self.pressed:
             self.pressed = True
             os.kill(os.getpid(), signal.SIGINT)
@@ -238,7 +237,7 @@ def test_a_second_training_into_one_folder_is_refused(corpus_file: Path) -> None
     train(corpus_file, steps=3)
     refused: list[bool] = []
 
-    def intrude(progress: training.Progress) -> None:
+    def intrude(progress: seqgen.Progress) -> None:
         if progress.look and not refused:
             with pytest.raises(CheckpointError, match="another training"):
                 seqgen.train(name="verse", resume=True, steps="+1")
@@ -321,7 +320,7 @@ def test_odd_corpora_are_trained_on_or_refused_in_words(tmp_path: Path, text: st
 
 
 def test_progress_is_told_from_preparation_to_the_last_step(corpus_file: Path) -> None:
-    told: list[training.Progress] = []
+    told: list[seqgen.Progress] = []
     train(corpus_file, steps=17, progress=told.append)
     phases = [phase for phase, _ in itertools.groupby(progress.phase for progress in told)]
     assert phases[:4] == ["preparing", "prepared", "planned", "training"]
@@ -329,30 +328,6 @@ def test_progress_is_told_from_preparation_to_the_last_step(corpus_file: Path) -
     assert looks[-1].step == 17 and looks[-1].valid_nats is not None
     assert any(progress.sample for progress in told)
     assert {"step", "seconds", "symbols_per_second"} <= read_lines(Path("checkpoints/verse") / TIMING)[0].keys()
-
-
-def _looks(*valid: float, epochs: float = 3.0) -> list[dict[str, Any]]:
-    return [
-        {"step": 10 * number, "valid_nats": nats, "train_nats": nats, "epoch": epochs * number / len(valid)}
-        for number, nats in enumerate(valid, 1)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("looks", "stopped_early", "verdict"),
-    [
-        (_looks(3.0, 2.5, 2.2, 2.0), False, "improving"),
-        (_looks(3.0, 2.001, 2.0, 2.0), False, "done"),
-        (_looks(3.0, 2.0, 2.1, 2.3), False, "overfitted"),
-        (_looks(3.0, 2.0, 2.1, 2.3, epochs=0.2), False, "done"),
-        (_looks(3.0, 2.0, 2.0, 2.0), True, "overfitted"),
-        ([{"step": 1, "valid_nats": None, "train_nats": 1.0, "epoch": 0.1}], False, "done"),
-    ],
-)
-def test_the_verdict_follows_the_validation_curve(
-    looks: list[dict[str, Any]], stopped_early: bool, verdict: str
-) -> None:
-    assert judge(looks, 40, False, stopped_early).name == verdict
 
 
 def test_counters_are_plain_numbers_that_json_keeps() -> None:
@@ -366,22 +341,9 @@ def test_counters_are_plain_numbers_that_json_keeps() -> None:
     assert again["nats"] == counters.nats and again["best_nats"] == math.inf
 
 
-@pytest.mark.parametrize(("step_seconds", "dropout"), [(1.0, 0.0), (1e-4, 0.6)])
-def test_dropout_follows_from_the_measured_speed(
-    corpus_file: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, dropout: float
-) -> None:
-    monkeypatch.setattr(training._Session, "_calibrate", lambda *_, **__: ("float32", step_seconds))
-    asked = {"training": {"threads": 1}, "model": {"hidden": 16}}
-    model = seqgen.train(corpus_file, time="4s", settings=asked, name="a").recipe.model
-    assert (model.hidden_dropout, model.output_dropout) == (dropout, dropout)
-    asked["model"] = {"hidden": 16, "hidden_dropout": 0.2}  # type: ignore[dict-item]
-    model = seqgen.train(corpus_file, time="4s", settings=asked, name="b").recipe.model
-    assert (model.hidden_dropout, model.output_dropout) == (0.2, dropout)
-
-
 def test_a_resumed_run_tells_its_folder_too(corpus_file: Path) -> None:
     """A log for TensorBoard is opened there."""
     first = train(corpus_file, steps=3)
-    told: list[training.Progress] = []
+    told: list[seqgen.Progress] = []
     seqgen.train(out=first.checkpoint, steps="+2", resume=True, progress=told.append)
     assert any(progress.folder == first.checkpoint for progress in told)

@@ -13,7 +13,7 @@ from seqgen.cli.common import console, escape, print_json, say
 from seqgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from seqgen.training import Progress
+    from seqgen.progress import Progress
 
 Listener = Callable[["Progress"], None]
 PLAIN_EVERY = 10.0

@@ -14,7 +14,7 @@ from seqgen.cli.main import STARTED
 from seqgen.recipe import merge, parse_assignment
 
 if TYPE_CHECKING:
-    from seqgen.training import Outcome
+    from seqgen.progress import Outcome
 
 
 @click.command(short_help="Train a model on a text or a folder of code.")

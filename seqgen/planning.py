@@ -1,0 +1,94 @@
+"""What a run can afford on this machine: real steps are timed, time is kept for its end, and dropout follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time as clock
+from collections.abc import Collection
+from typing import Any
+
+from seqgen.corpus import Corpus
+from seqgen.defaults import DROPOUTS, choose_dropout
+from seqgen.errors import TrainingError
+from seqgen.pacing import WIND_UP
+from seqgen.recipe import Recipe, TrainingSettings
+from seqgen.trainer import Trainer
+
+CALIBRATION_SHARE = 0.02
+"""Share of a timed run that may be spent on measuring how fast a step is."""
+FINAL_LOOK_SHARE = 0.04
+"""Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
+FINAL_LOOK_LEAST = 8192
+"""Symbols of validation text that it reads in any case."""
+REMEMBERING, LEARNING = 1.5e-5, 6e-5
+"""Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
+
+
+def time_steps(
+    recipe: Recipe, corpus: Corpus, model: str, seconds: float, dtypes: Collection[str]
+) -> tuple[str, float]:
+    """The faster arithmetic and the seconds that a step takes with it, by trying each on a throw-away trainer.
+
+    Args:
+        recipe: of the run.
+        corpus: what it trains on.
+        model: a name from `MODELS`.
+        seconds: of the whole run, of which a small share is spent on this; 0 where it has no such limit.
+        dtypes: of arithmetic, the preferred one first.
+
+    Raises:
+        TrainingError: none of them works, for want of memory as a rule.
+    """
+    limit = max(0.5, min(4.0, CALIBRATION_SHARE * seconds)) / len(dtypes)
+    best, problem = (recipe.training.dtype, math.inf), ""
+    for dtype in dtypes:
+        try:
+            trainer = Trainer(recipe.replace(dtype=dtype), corpus, model)
+            trainer.step()  # the first one prepares kernels
+            start, steps = clock.monotonic(), 0
+            while steps < 1 or clock.monotonic() - start < limit:
+                trainer.step()
+                steps += 1
+            step_seconds = (clock.monotonic() - start) / steps
+        except (RuntimeError, MemoryError) as error:  # this torch cannot run this cell in this arithmetic
+            problem = str(error).splitlines()[0] if str(error) else "out of memory"
+            continue
+        if step_seconds < 0.9 * best[1]:
+            best = (dtype, step_seconds)
+    if best[1] == math.inf:
+        raise TrainingError(
+            f"a model of this size cannot be trained here: {problem}",
+            hint="Set model.hidden, training.lanes or training.window lower.",
+        )
+    return best
+
+
+def plan_end(settings: TrainingSettings, symbols: int, step_seconds: float, seconds: float) -> tuple[int, float]:
+    """How much of the validation text a timed run reads in the end, and the seconds to keep for its end in all.
+
+    Args:
+        settings: of the training.
+        symbols: of validation text.
+        step_seconds: that a step takes.
+        seconds: of the whole run.
+    """
+    reading = step_seconds / 3 / (settings.lanes * settings.window)  # reading alone is about three times as fast
+    if symbols * reading > FINAL_LOOK_SHARE * seconds:
+        symbols = min(symbols, max(FINAL_LOOK_LEAST, int(FINAL_LOOK_SHARE * seconds / reading)))
+    learned = min(settings.recall_symbols, symbols)
+    return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
+
+
+def with_dropout(recipe: Recipe, epochs: float, symbols: int, settled: Collection[str]) -> Recipe:
+    """With the dropout that suits how often the text is going to be read, now that the speed is known.
+
+    Args:
+        recipe: with a first guess.
+        epochs: how often the text is going to be read.
+        symbols: of training text.
+        settled: what the user has set himself, which stays.
+    """
+    dropout = choose_dropout(epochs, symbols)
+    chosen: dict[str, Any] = {name: dropout for name in DROPOUTS if name not in settled}
+    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **chosen))

@@ -1,0 +1,113 @@
+"""What a run can afford: the faster arithmetic, time kept for the end, and dropout from the measured speed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqgen
+from seqgen import planning, training
+from seqgen.errors import TrainingError
+from seqgen.pacing import WIND_UP
+from seqgen.planning import FINAL_LOOK_LEAST, FINAL_LOOK_SHARE, plan_end, time_steps
+from seqgen.recipe import Recipe, TrainingSettings
+from tests.texts import verse
+
+BOTH = ("float32", "bfloat16")
+
+
+class FakeTrainer:
+    """Steps that take a known time on a clock of their own, or cannot be taken."""
+
+    now = 0.0
+    speeds: dict[str, float | Exception]
+    steps: list[str]
+
+    def __init__(self, recipe: Recipe, *_: object) -> None:
+        self.dtype = recipe.training.dtype
+
+    def step(self) -> None:
+        speed = type(self).speeds[self.dtype]
+        if isinstance(speed, Exception):
+            raise speed
+        FakeTrainer.now += speed
+        FakeTrainer.steps.append(self.dtype)
+
+
+def timed(
+    monkeypatch: pytest.MonkeyPatch,
+    speeds: dict[str, float | Exception],
+    seconds: float = 60.0,
+    dtypes: tuple[str, ...] = BOTH,
+) -> tuple[str, float]:
+    FakeTrainer.speeds, FakeTrainer.steps = speeds, []
+    monkeypatch.setattr(planning, "Trainer", FakeTrainer)
+    monkeypatch.setattr("time.monotonic", lambda: FakeTrainer.now)
+    return time_steps(Recipe(), None, "language", seconds, dtypes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "chosen"), [(0.1, 0.05, "bfloat16"), (0.1, 0.095, "float32"), (0.1, 0.3, "float32")]
+)
+def test_the_other_arithmetic_must_be_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, float32: float, bfloat16: float, chosen: str
+) -> None:
+    speeds: dict[str, float | Exception] = {"float32": float32, "bfloat16": bfloat16}
+    dtype, seconds = timed(monkeypatch, speeds)
+    assert dtype == chosen and seconds == pytest.approx(speeds[chosen])
+    assert set(FakeTrainer.steps) == set(BOTH)
+
+
+def test_arithmetic_that_does_not_work_here_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert timed(monkeypatch, {"float32": 0.1, "bfloat16": RuntimeError("no kernel")})[0] == "float32"
+    assert timed(monkeypatch, {"float32": MemoryError(), "bfloat16": 0.1})[0] == "bfloat16"
+
+
+def test_where_nothing_works_it_says_why_and_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = RuntimeError("cannot allocate 9 GB\nat line 5")
+    with pytest.raises(TrainingError, match="cannot allocate") as caught:
+        timed(monkeypatch, {"float32": MemoryError(), "bfloat16": problem})
+    assert "line 5" not in caught.value.what and "model.hidden" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 0.5), (60.0, 1.2), (3600.0, 4.0)])
+def test_timing_takes_a_small_share_of_the_run(monkeypatch: pytest.MonkeyPatch, seconds: float, most: float) -> None:
+    before = FakeTrainer.now
+    timed(monkeypatch, {"float32": 0.01, "bfloat16": 0.01}, seconds)
+    assert most - 0.1 < FakeTrainer.now - before < most + 0.1
+    timed(monkeypatch, {"float32": 0.01, "bfloat16": 0.01}, seconds, dtypes=("bfloat16",))
+    assert set(FakeTrainer.steps) == {"bfloat16"}
+
+
+def test_a_long_validation_text_is_read_in_part_and_a_short_one_whole() -> None:
+    settings = TrainingSettings(lanes=10, window=100, recall_symbols=0)
+    reading = 0.3 / 3 / 1000
+    assert plan_end(settings, 20_000, 0.3, 60.0)[0] == 20_000
+    symbols, reserve = plan_end(settings, 500_000, 0.3, 60.0)
+    assert symbols == int(FINAL_LOOK_SHARE * 60.0 / reading)
+    assert FINAL_LOOK_SHARE * 60.0 < reserve - WIND_UP < 1.5 * FINAL_LOOK_SHARE * 60.0
+    assert plan_end(settings, 500_000, 0.3, 1.0)[0] == FINAL_LOOK_LEAST
+
+
+def test_learning_to_recall_is_given_time() -> None:
+    settings = TrainingSettings(lanes=10, window=100, recall_symbols=50_000)
+    with_it = plan_end(settings, 20_000, 0.03, 60.0)[1]
+    without = plan_end(TrainingSettings(lanes=10, window=100, recall_symbols=0), 20_000, 0.03, 60.0)[1]
+    assert 0.5 < with_it - without < 3.0
+
+
+@pytest.mark.parametrize(("step_seconds", "dropout"), [(1.0, 0.0), (1e-4, 0.6)])
+def test_dropout_follows_from_the_measured_speed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, dropout: float
+) -> None:
+    monkeypatch.setattr(training, "time_steps", lambda *_: ("float32", step_seconds))
+    path = tmp_path / "verse.txt"
+    path.write_text(verse(6000), encoding="utf-8")
+    asked: dict[str, dict[str, Any]] = {"training": {"threads": 1}, "model": {"hidden": 16}}
+    model = seqgen.train(path, time="4s", settings=asked, name="a").recipe.model
+    assert (model.hidden_dropout, model.output_dropout) == (dropout, dropout)
+    asked["model"] = {"hidden": 16, "hidden_dropout": 0.2}
+    model = seqgen.train(path, time="4s", settings=asked, name="b").recipe.model
+    assert (model.hidden_dropout, model.output_dropout) == (0.2, dropout)

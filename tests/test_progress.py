@@ -1,0 +1,33 @@
+"""What a training came to: the verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seqgen.progress import judge
+
+
+def _looks(*valid: float, epochs: float = 3.0) -> list[dict[str, Any]]:
+    return [
+        {"step": 10 * number, "valid_nats": nats, "train_nats": nats, "epoch": epochs * number / len(valid)}
+        for number, nats in enumerate(valid, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("looks", "stopped_early", "verdict"),
+    [
+        (_looks(3.0, 2.5, 2.2, 2.0), False, "improving"),
+        (_looks(3.0, 2.001, 2.0, 2.0), False, "done"),
+        (_looks(3.0, 2.0, 2.1, 2.3), False, "overfitted"),
+        (_looks(3.0, 2.0, 2.1, 2.3, epochs=0.2), False, "done"),
+        (_looks(3.0, 2.0, 2.0, 2.0), True, "overfitted"),
+        ([{"step": 1, "valid_nats": None, "train_nats": 1.0, "epoch": 0.1}], False, "done"),
+    ],
+)
+def test_the_verdict_follows_the_validation_curve(
+    looks: list[dict[str, Any]], stopped_early: bool, verdict: str
+) -> None:
+    assert judge(looks, 40, False, stopped_early).name == verdict
