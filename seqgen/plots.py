@@ -34,8 +34,9 @@ def draw_loss(
     valid: Sequence[float | None],
     unit: str,
     baselines: dict[str, float],
+    recalled: float | None = None,
 ) -> None:
-    """Draws training and validation loss over the steps, with the baselines as lines.
+    """Draws training and validation loss over the steps, with the baselines as lines; the figures stand on the right.
 
     Args:
         path: of the PNG.
@@ -44,39 +45,63 @@ def draw_loss(
         valid: validation loss, None where there is none.
         unit: the axis's label.
         baselines: name -> loss.
+        recalled: validation loss in the end, with what the model recalls of a document.
 
     Raises:
         OSError: it cannot be written; an older picture is left as it is.
     """
-    figure = _new_figure(7, 4.2)
+    figure = _new_figure(8, 4.2)
     axes = figure.subplots()
     axes.plot(steps, train, color=PALE, label="training (with dropout)")
     seen = [(step, value) for step, value in zip(steps, valid, strict=True) if value is not None]
+    labels = [(value, name, RED) for name, value in baselines.items()]
     if seen:
         axes.plot(*zip(*seen, strict=True), color=BLUE, marker="o", markersize=3, label="validation")
-        best_step, best = min(seen, key=lambda pair: pair[1])
-        axes.annotate(
-            f"{best:.3f}", (best_step, best), textcoords="offset points", xytext=(0, -14), ha="center", color=BLUE
-        )
-    for name, value in baselines.items():
+        labels.append((min(value for _, value in seen), "validation", BLUE))
+    if recalled is not None:
+        axes.plot(steps[-1], recalled, color=BLUE, marker="*", markersize=9)
+        labels.append((recalled, "with recall", BLUE))
+    for value in baselines.values():
         axes.axhline(value, color=RED, linewidth=0.9, linestyle="--")
-        axes.annotate(
-            name,
-            (1, value),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            xytext=(-4, 3),
-            ha="right",
-            color=RED,
-        )
-    lowest = min([value for _, value in seen] + list(train) + list(baselines.values()))
+    values = [*train, *(value for value, _, _ in labels), *(value for _, value in seen)]
+    lowest = min(values)
     highest = max([*train[1:], *baselines.values(), *(value for _, value in seen[1:])], default=max(train))
     axes.set_ylim(lowest - 0.15 * (highest - lowest) - 0.01, highest + 0.08 * (highest - lowest) + 0.01)
+    _label_values(axes, labels)
     axes.set_xlabel("step")
     axes.set_ylabel(unit)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     _save(figure, path)
+
+
+def _label_values(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Writes values, names and colours to the right of the axes, each at its height or as near as the others let it."""
+    low, high = axes.get_ylim()
+    ordered = sorted(labels)
+    for (value, name, color), height in zip(
+        ordered, spread([value for value, *_ in ordered], 0.05 * (high - low)), strict=True
+    ):
+        axes.annotate(
+            f"{value:.3f} {name}",
+            (1, height),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            xytext=(5, 0),
+            va="center",
+            color=color,
+            fontsize=9,
+            annotation_clip=False,
+        )
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Ascending places moved apart as far as need be, up and down alike: no two are nearer than the gap."""
+    up, down = list(places), list(places)
+    for place in range(1, len(places)):
+        up[place] = max(up[place], up[place - 1] + gap)
+        down[-1 - place] = min(down[-1 - place], down[-place] - gap)
+    return [(above + below) / 2 for above, below in zip(up, down, strict=True)]
 
 
 def draw_corpus(

@@ -307,7 +307,7 @@ class _Session:
             self.manifest.metrics = {"valid": valid.to_dict()}
         self._save(trainer, "interrupted" if interrupted else "finished", recall)
         looks = read_lines(self.writer.folder / METRICS)
-        self._draw(looks)
+        self._draw(looks, valid.bits_per_character if valid and recall is not None else None)
         speed = (counters.step - first) / max(1e-9, seconds) * settings.lanes * settings.window
         verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps)
         return Outcome(
@@ -322,7 +322,7 @@ class _Session:
         tokenizer = self.corpus.tokenizer
         return evaluate(model, tokenizer, split, "valid", symbols=self.final_symbols, known=known), model.recall
 
-    def _draw(self, looks: list[dict[str, Any]]) -> None:
+    def _draw(self, looks: list[dict[str, Any]], recalled: float | None) -> None:
         if len(looks) < 2:
             return
         unit, valid_unit = self.bits_per_nat, self.valid_bits_per_nat
@@ -334,4 +334,5 @@ class _Session:
                 [None if look["valid_nats"] is None else look["valid_nats"] * valid_unit for look in looks],
                 "bits per character",
                 self.corpus.splits["valid"].baselines,
+                recalled,
             )

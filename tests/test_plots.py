@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from seqgen import plots
-from seqgen.plots import draw_corpus, draw_loss, label_symbol
+from seqgen.plots import draw_corpus, draw_loss, label_symbol, spread
 
 PICTURE = Path("picture.png")
 LATIN = [(symbol, 500 - place) for place, symbol in enumerate(" etaoinshr\n\tdlucm")]
@@ -132,11 +136,34 @@ def test_every_length_is_in_a_bin(shortest: int, longest: int) -> None:
     assert len(edges) < 100
 
 
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=8).map(sorted))
+def test_labels_are_moved_apart_and_no_further_than_they_must(places: list[float]) -> None:
+    moved = spread(places, 1.0)
+    assert all(after - before >= 1.0 - 1e-9 for before, after in itertools.pairwise(moved))
+    assert all(abs(new - old) <= 0.5 * len(places) for new, old in zip(moved, places, strict=True))
+    far = [3.0 * place for place in range(len(places))]
+    assert spread(far, 1.0) == far
+
+
+def test_equal_figures_can_all_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    baselines = {"unigram": 4.6, "8-gram": 2.2, "8-gram of characters": 2.2, "xz -9": 2.201}
+    draw_loss(PICTURE, [1, 2, 3], [3.0, 2.4, 2.2], [None, 2.3, 2.2], "bits per character", baselines, recalled=2.199)
+    figure = figures[0]
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
+    assert set(boxes) == {"4.600 unigram", "2.200 8-gram", "2.200 8-gram of characters", "2.201 xz -9",
+                          "2.200 validation", "2.199 with recall"}  # fmt: skip
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes.values(), 2))
+    assert all(min(box.x0, box.y0) >= 0 and box.x1 <= figure.bbox.width for box in boxes.values())
+
+
 def test_a_loss_curve_is_drawn_with_and_without_validation() -> None:
     draw_loss(PICTURE, [1, 2, 3], [3.0, 2.0, 1.5], [None, 2.2, 1.9], "bits per character", {"bigrams": 2.5})
-    assert size_of(PICTURE) == (840, 504)
+    assert size_of(PICTURE) == (960, 504)
     draw_loss(PICTURE, [1, 2], [3.0, 2.0], [None, None], "bits per character", {})
-    assert size_of(PICTURE) == (840, 504)
+    assert size_of(PICTURE) == (960, 504)
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
