@@ -66,7 +66,8 @@ def draw_loss(
     values = [*train, *(value for value, _, _ in labels), *(value for _, value in seen)]
     lowest = min(values)
     highest = max([*train[1:], *baselines.values(), *(value for _, value in seen[1:])], default=max(train))
-    axes.set_ylim(lowest - 0.15 * (highest - lowest) - 0.01, highest + 0.08 * (highest - lowest) + 0.01)
+    extent = highest - lowest
+    axes.set_ylim(max(0.0, lowest - 0.15 * extent - 0.01), highest + 0.08 * extent + 0.01)
     _label_values(axes, labels)
     axes.set_xlabel("step")
     axes.set_ylabel(unit)

@@ -110,7 +110,8 @@ def judge(looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_ea
         )
     if steps < FEW_STEPS:
         return Verdict(
-            "improving", f"Only {steps} steps: too little time to learn from. More time will make it better."
+            "improving",
+            f"Only {steps} step{'s' * (steps != 1)}: too little time to learn from. More time will make it better.",
         )
     best_step, best, _ = min(seen, key=lambda look: look[1])
     last_step, last, _ = seen[-1]

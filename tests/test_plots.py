@@ -150,6 +150,8 @@ def test_equal_figures_can_all_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
     baselines = {"unigram": 4.6, "8-gram": 2.2, "8-gram of characters": 2.2, "xz -9": 2.201}
     draw_loss(PICTURE, [1, 2, 3], [3.0, 2.4, 2.2], [None, 2.3, 2.2], "bits per character", baselines, recalled=2.199)
+    draw_loss(PICTURE, [1, 2, 3], [6.0, 4.0, 0.1], [5.0, 3.0, 0.1], "bits per character", {})
+    assert figures[1].axes[0].get_ylim()[0] == 0, "no text is predicted better than perfectly"
     figure = figures[0]
     figure.draw_without_rendering()
     boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}

@@ -31,3 +31,9 @@ def test_the_verdict_follows_the_validation_curve(
     looks: list[dict[str, Any]], stopped_early: bool, verdict: str
 ) -> None:
     assert judge(looks, 40, False, stopped_early).name == verdict
+
+
+@pytest.mark.parametrize(("steps", "words"), [(1, "Only 1 step:"), (2, "Only 2 steps:")])
+def test_a_run_of_a_few_steps_is_not_judged(steps: int, words: str) -> None:
+    verdict = judge(_looks(9.0, 3.0), steps, False, False)
+    assert verdict.name == "improving" and verdict.sentence.startswith(words)
