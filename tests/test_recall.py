@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import seqgen
-from seqgen import evaluation
+from seqgen import evaluation, training
 from seqgen.checkpoint import Checkpoint
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError
@@ -313,6 +313,16 @@ def test_it_can_be_left_out_of_a_training(trained: Path, run: Run) -> None:
     assert figures["bits_per_character"] == figures["bits_per_character_without_recall"]
     assert seqgen.load("plain").model.recall is None
     assert "without" not in run("eval", "plain").out
+
+
+def test_the_picture_shows_where_recall_leads(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    drawn: list[Any] = []
+    monkeypatch.setattr(training, "draw_loss", lambda *arguments: drawn.extend(arguments))
+    outcome = seqgen.train(out=copy, steps="+20", resume=True)
+    assert outcome.valid is not None and drawn[-1] == outcome.valid.bits_per_character
+    assert drawn[-1] < 0.7 * min(drawn[3])
 
 
 def test_the_weights_of_a_resumed_run_recall_the_same(trained: Path, tmp_path: Path) -> None:
