@@ -1,0 +1,1 @@
+"""Pieces of music: as plain data, as text, and as files."""
