@@ -24,6 +24,10 @@ FIRST_RATE = 0.01
 """Share of the highest learning rate at which the warm-up begins."""
 Overrides = dict[str, dict[str, Any]]
 """Some of a recipe's settings: section -> field -> value."""
+BY_FOLDER = "folders"
+"""The setting `corpus.split` for a corpus whose folders are called `train`, `valid` and `test`."""
+GRIDS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+"""Steps that a quarter note can be divided into."""
 RANDOM_SEEDS = 1 << 63
 """How many there are: what torch's generators and TOML's integers hold."""
 
@@ -35,13 +39,16 @@ class CorpusSettings:
     sources: tuple[str, ...] = ()
     """Files, folders, globs or names of cards, as they were given (files with their absolute paths)."""
     kind: str = "text"
-    """What the files mean: a name from `MODALITIES` (`text` or `code`). Guessed from the content where not set."""
+    """What the files mean: a name from `MODALITIES` (`text`, `code` or `music`). Guessed from the content where not set."""
     documents: str = "file"
     """What one document is: `file`, `line`, `blank-line`, or a separator to cut at. Guessed where not set."""
     column: str = ""
     """Of tables (CSV, TSV, JSONL): the column whose values are the documents, by its name or number. Empty: no table."""
     split: str = "90/5/5"
-    """Percentages of training, validation and test text. By document where there are many, else by position."""
+    """Percentages of training, validation and test text; by document where there are many, else by position. Or `folders`:
+    what lies in folders called `train`, `valid` and `test`."""
+    transpose: bool = True
+    """Music: learn each piece in all the keys that stay in the range of the corpus, where the corpus is small."""
     encoding: str = "utf-8"
     """The text encoding of the files. A byte order mark overrules it."""
 
@@ -53,12 +60,19 @@ class CorpusSettings:
             )
 
     @property
+    def by_folder(self) -> bool:
+        """Whether folders say what is for training, validation and test."""
+        return self.split == BY_FOLDER
+
+    @property
     def shares(self) -> tuple[float, float, float]:
         """The shares of training, validation and test text, adding up to 1.
 
         Raises:
             UsageError: the split is not three percentages that add up to 100.
         """
+        if self.by_folder:
+            return 0.9, 0.05, 0.05  # not used: the folders say it
         parts = self.split.split("/")
         if len(parts) == 3 and all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
             train, valid, test = (float(part) / 100 for part in parts)
@@ -66,7 +80,7 @@ class CorpusSettings:
                 return train, valid, test
         raise UsageError(
             f"corpus.split={self.split!r} is not a split",
-            hint="Give three percentages that add up to 100, the first above 0: --set corpus.split=90/5/5",
+            hint="Give three percentages that add up to 100, the first above 0: --set corpus.split=90/5/5; or folders.",
         )
 
 
@@ -84,10 +98,19 @@ class TokenizerSettings:
     """`characters`, `symbols`: at most this many, the most frequent, get an id of their own; the rest are spelled in bytes."""
     vocabulary: int = 2048
     """`bpe`, `unigram`: how many pieces, the 256 bytes among them; lowered where the text has too few."""
+    grid: int = 4
+    """`voices`, `frames`: steps of a quarter note."""
+    voices: int = 4
+    """`voices`: how many each piece has."""
+    held: bool = True
+    """`voices`: tell a note that is held from one that is struck again."""
 
     def __post_init__(self) -> None:
         _at_least(1, tokenizer__min_count=self.min_count, tokenizer__max_size=self.max_size)
         _at_least(300, tokenizer__vocabulary=self.vocabulary)
+        _at_least(1, tokenizer__voices=self.voices)
+        if self.grid not in GRIDS:
+            raise UsageError(f"tokenizer.grid={self.grid} is none of {', '.join(map(str, GRIDS))}")
 
 
 @dataclass(frozen=True)

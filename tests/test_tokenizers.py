@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqgen.modalities import MODALITIES
 from seqgen.recipe import TokenizerSettings
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Tokenizer, bytes_of, id_type, text_of
 from seqgen.tokenizers.base import in_blocks
@@ -20,7 +21,7 @@ EDGES = list(
 )
 ANY_TEXT = st.lists(st.characters() | st.sampled_from(EDGES), max_size=24).map("".join)
 """Python's strings may hold lone surrogates, and a high one beside a low one is still two characters."""
-every_tokenizer = pytest.mark.parametrize("kind", TOKENIZERS)
+every_tokenizer = pytest.mark.parametrize("kind", MODALITIES["text"].tokenizers)
 
 
 def build(kind: str, *texts: str, min_count: int = 1, max_size: int = 8192) -> Tokenizer:
@@ -230,7 +231,7 @@ def test_ids_are_of_the_smallest_type_that_holds_them(size: int, name: str) -> N
     assert id_type(size) == np.dtype(name)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, tokenizer in TOKENIZERS.items() if tokenizer.suffix == "json"])
+@pytest.mark.parametrize("kind", [kind for kind in MODALITIES["text"].tokenizers if TOKENIZERS[kind].suffix == "json"])
 @pytest.mark.parametrize("data", [b"", b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b"null"])
 def test_what_is_no_json_object_is_no_tokenizer(kind: str, data: bytes) -> None:
     with pytest.raises(ValueError):

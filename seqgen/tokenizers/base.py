@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.recipe import TokenizerSettings
+from seqgen.units import BITS_PER_CHARACTER, Unit
 
 Ids = npt.NDArray[np.integer[Any]]
 """Ids of any type of integer. `encode` gives the smallest unsigned one: widen it before arithmetic, or it may overflow."""
@@ -64,10 +65,22 @@ class Tokenizer(Protocol):
     """What `build` could not do as asked, in words; empty where there is nothing to say."""
     by_line: bool
     """Whether a document is usually a line of its symbols: a game, a gene, a song."""
+    unit: Unit
+    """In which the surprise of what it encodes is told to people."""
+
+    @property
+    def line_end(self) -> int | None:
+        """The id of the line feed; None where it is not one symbol."""
+        ...
 
     @classmethod
     def build(cls, texts: Iterable[str], settings: TokenizerSettings) -> Self:
         """A tokenizer for these training texts: documents, or parts of long ones. No symbol reaches from one to the next."""
+        ...
+
+    @classmethod
+    def refusal(cls, text: str, settings: TokenizerSettings) -> str | None:
+        """Why a document cannot be encoded, in words that fit after "left out"; None: it can."""
         ...
 
     def extended(self, texts: Iterable[str], settings: TokenizerSettings) -> Self:
@@ -89,6 +102,18 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids; bytes that are no UTF-8 become replacement characters, document symbols nothing."""
+        ...
+
+    def count(self, ids: Ids) -> int:
+        """How much these ids stand for of what the unit counts: characters, notes."""
+        ...
+
+    def figures(self, ids: Ids, nats: npt.NDArray[np.float64]) -> dict[str, float]:
+        """What else is to be told of a text, given the surprise of each id after the first; empty for plain text."""
+        ...
+
+    def copies(self, ids: Ids) -> list[Ids]:
+        """Other forms of a training document that are as good, such as a piece in other keys; none of plain text."""
         ...
 
     def decoder(self) -> Decoder:
@@ -119,6 +144,43 @@ class Tokenizer(Protocol):
             ValueError: the data does not describe one.
         """
         ...
+
+
+class TextTokenizer:
+    """What all tokenizers of plain text have in common."""
+
+    unit = BITS_PER_CHARACTER
+
+    @classmethod
+    def refusal(cls, text: str, settings: TokenizerSettings) -> str | None:
+        """Any text can be encoded."""
+        return None
+
+    @property
+    def line_end(self) -> int | None:
+        """The id of the line feed; None where it is not one symbol."""
+        ids = self.encode("\n")
+        return int(ids[0]) if len(ids) == 1 else None
+
+    def encode(self, text: str) -> Ids:
+        """The ids of a text, shape (symbols,)."""
+        raise NotImplementedError
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """The text of these ids."""
+        raise NotImplementedError
+
+    def count(self, ids: Ids) -> int:
+        """Characters."""
+        return len(self.decode(ids))
+
+    def figures(self, ids: Ids, nats: npt.NDArray[np.float64]) -> dict[str, float]:
+        """Nothing: bits per character say it all."""
+        return {}
+
+    def copies(self, ids: Ids) -> list[Ids]:
+        """None."""
+        return []
 
 
 def id_type(size: int) -> np.dtype[Any]:

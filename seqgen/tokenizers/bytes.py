@@ -13,6 +13,7 @@ from seqgen.tokenizers.base import (
     DOCUMENT_KEY,
     Ids,
     Opening,
+    TextTokenizer,
     as_array,
     bytes_of,
     encode_each,
@@ -23,7 +24,7 @@ from seqgen.tokenizers.base import (
 BYTE_KEYS = [f"byte {byte:02x}" for byte in range(256)]
 
 
-class ByteTokenizer:
+class ByteTokenizer(TextTokenizer):
     """Byte b is id b + 1."""
 
     name = "bytes"

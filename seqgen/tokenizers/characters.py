@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import DOCUMENT, Ids, Opening, as_array, bytes_of, id_type, in_blocks, read_object
+from seqgen.tokenizers.base import (
+    DOCUMENT,
+    Ids,
+    Opening,
+    TextTokenizer,
+    as_array,
+    bytes_of,
+    id_type,
+    in_blocks,
+    read_object,
+)
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
 CODE_POINTS = 0x110000
@@ -23,7 +33,7 @@ _UNKNOWN = 0
 """In the table of ids: the document symbol's id, which no character has."""
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(TextTokenizer):
     """Ids: the document symbol, 16 half-bytes, then the known characters in the order given.
 
     Args:

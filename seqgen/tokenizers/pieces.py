@@ -24,6 +24,7 @@ from seqgen.tokenizers.base import (
     DOCUMENT_KEY,
     Ids,
     Opening,
+    TextTokenizer,
     bytes_of,
     encode_each,
     id_type,
@@ -65,7 +66,7 @@ _PROBE = (
 """What a model that normalises would change."""
 
 
-class PieceTokenizer:
+class PieceTokenizer(TextTokenizer):
     """What `bpe` and `unigram` share: the file is a model of sentencepiece.
 
     Args:

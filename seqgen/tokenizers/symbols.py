@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from seqgen.recipe import TokenizerSettings
-from seqgen.tokenizers.base import Ids, Opening, as_array, bytes_of, encode_each, id_type, read_object
+from seqgen.tokenizers.base import Ids, Opening, TextTokenizer, as_array, bytes_of, encode_each, id_type, read_object
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
 
 LONGEST = 256
@@ -25,7 +25,7 @@ _WHITESPACE = re.compile(r"(\s+)")
 _ONE_SYMBOL = re.compile(r"\S+")
 
 
-class SymbolTokenizer:
+class SymbolTokenizer(TextTokenizer):
     """Ids: the document symbol, 16 half-bytes, then the known symbols in the order given.
 
     Args:
