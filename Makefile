@@ -1,4 +1,4 @@
-# make demo: set up, train for about a minute on Python's own source, and sample.   make test: all that CI runs.
+# make demo: set up, train on Python's own source and on Bach's chorales, and sample both.   make test: all that CI runs.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -10,7 +10,13 @@ demo: $(READY)
 	@echo
 	$(BIN)/seqgen sample python --seed "def "
 	@echo
+	$(BIN)/seqgen train bach --time 90s
+	@echo
+	$(BIN)/seqgen sample bach --seed G4 --bars 8 -o chorale.mid -o chorale.png --force
+	@echo
+	@echo "Open chorale.mid in a music program, and look at chorale.png."
 	@echo "Try:   $(BIN)/seqgen sample python --seed 'class ' -n 500 -t 0.6"
+	@echo "       $(BIN)/seqgen sample bach --seed 'C4 E4 G4' --bars 12 -o piece.mid -o piece.musicxml"
 	@echo "Yours: $(BIN)/seqgen train path/to/your-text-or-folder --time 3m"
 	@echo "More:  $(BIN)/seqgen --help"
 

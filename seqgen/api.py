@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
@@ -18,12 +19,13 @@ from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
-from seqgen.generation import TILE, SampleSettings, Writing, generate, new_random_seed
+from seqgen.generation import TILE, SampleSettings, generate, new_random_seed
 from seqgen.machine import default_threads, pick_device, torch_settings
-from seqgen.modalities import MODALITIES
+from seqgen.modalities import MODALITIES, Likeness
 from seqgen.runs import reopen_corpus
-from seqgen.splits import SPLITS
+from seqgen.splits import SPLITS, documents_in
 from seqgen.tokenizers import DOCUMENT, Opening
+from seqgen.writing import Rendering, Writing
 
 COMPARED = 64
 """Symbols of a seed that tell whether it is the beginning of a document."""
@@ -81,17 +83,29 @@ class Sample(Iterator[str]):
     @property
     def continuation(self) -> str:
         """What the model has written so far, without the seed."""
-        return self._writing.text
+        return self._writing.continuation
 
     @property
     def text(self) -> str:
-        """Seed and continuation so far; invalid bytes are shown as replacement characters."""
-        return self.seed + self._writing.text
+        """Seed and continuation so far, music in its text form."""
+        return self._writing.whole
 
     @property
     def data(self) -> bytes:
         """Seed and continuation so far as raw bytes."""
-        return self.seed.encode("utf-8", "surrogatepass") + self._writing.data
+        return self._writing.data
+
+    def render(self, suffix: str, rendering: Rendering | None = None) -> bytes:
+        """The whole as a file with this ending: `.mid`, `.musicxml`, `.png`...; a text as it is.
+
+        Raises:
+            UsageError: it cannot be written so.
+        """
+        return self._writing.render(suffix, rendering or Rendering())
+
+    def picture(self, width: int = 80, colour: bool = False) -> str:
+        """A small picture of it for a terminal of that width; empty where the text says it all."""
+        return self._writing.picture(width, colour)
 
     @property
     def symbols(self) -> int:
@@ -113,8 +127,7 @@ class Sample(Iterator[str]):
         return {
             "index": self.index,
             "seed": self.seed,
-            "text": self.text,
-            "continuation": self.continuation,
+            **self._writing.to_dict(),
             "files": files,
             "symbols": self.symbols,
             "seconds": self.seconds,
@@ -181,7 +194,7 @@ class Loaded:
         random_seed = new_random_seed() if random_seed is None else random_seed
         opening = self.tokenizer.reopen(self.prompt(seed))
         if count == 1:
-            writing = self._writing(settings, opening)
+            writing = self._writing(settings, opening, seed)
             yield Sample(
                 0, seed, random_seed, "single", writing, self._stream(seed, opening, settings, random_seed, writing)
             )
@@ -225,11 +238,37 @@ class Loaded:
                 raise
         with torch_settings(default_threads(), self.device):
             if corpora:
-                part = read_split(corpora, self.checkpoint.recipe.corpus, self.tokenizer, corpus)
+                recipe = self.checkpoint.recipe
+                part = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, corpus)
                 return evaluate(self.model, self.tokenizer, part, ", ".join(corpora))
             assert corpus is not None
             split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
             return evaluate(self.model, self.tokenizer, corpus.with_baselines().with_xz(split).splits[split], split)
+
+    def compare(self, count: int = 100, random_seed: int = 0) -> list[Likeness]:
+        """What samples without a seed are like, at the default settings, beside what held-out documents are like.
+
+        Args:
+            count: how many samples.
+            random_seed: of the samples.
+
+        Raises:
+            DataError: the model's own corpus has changed or cannot be read, or holds nothing out.
+            UsageError: there is no measure for this kind of corpus.
+        """
+        if self.modality.compare is None:
+            raise UsageError(f"samples of {self.modality.name} are not measured", hint="Leave --samples out.")
+        corpus = reopen_corpus(self.checkpoint)
+        held_out = [text for name in SPLITS[1:] for text in documents_in(corpus.splits[name], self.tokenizer)]
+        if not held_out:
+            raise DataError("this corpus holds nothing out to compare with", hint="Train with another corpus.split.")
+        with torch_settings(default_threads(), self.device):
+            samples = [sample.text for sample in self.samples("", SampleSettings(), max(2, count), random_seed)]
+        return self.modality.compare(
+            [text for text in samples[:count] if text],
+            held_out,
+            list(documents_in(corpus.splits[SPLITS[0]], self.tokenizer)),
+        )
 
     def prompt(self, seed: str) -> list[int]:
         """The ids that a sample of this seed grows from: the document symbol, what stands before the seed, and the seed.
@@ -237,43 +276,81 @@ class Loaded:
         A seed is the beginning of a document; or it stands in the midst of one, after what the modality says (code: two blank
         lines), if it is likelier there.
         """
-        beginning, lead = self._prompt(seed), self.modality.lead
+        self._check(seed)
+        beginning, lead = self.modality.prompt(self.tokenizer, seed), self.modality.lead
         if not seed or not lead:
             return beginning
         inside = self._prompt(lead + seed)
         surprise = self._nats(inside[: len(inside) - len(beginning) + COMPARED]) - self._nats(self._prompt(lead))
         return inside if surprise < self._nats(beginning[:COMPARED]) else beginning
 
+    def read_seed(self, seed: str | None, data: bytes | None = None, name: str = "", bars: int | None = None) -> str:
+        """A seed as text: what the user typed, or what a file holds.
+
+        Args:
+            seed: as it was typed.
+            data: the bytes of a file, instead.
+            name: of that file.
+            bars: of music, only so many.
+
+        Raises:
+            DataError: it cannot be read.
+            UsageError: bars of what has none.
+        """
+        return self.modality.read_seed(seed or "", data, name, bars)
+
+    def check_suffixes(self, suffixes: Sequence[str], rendering: Rendering) -> None:
+        """Refuses to write what a sample cannot be, before it is drawn.
+
+        Raises:
+            UsageError: there is no such format, or a setting that belongs to another kind.
+        """
+        self.modality.check_files(suffixes, rendering)
+
     def unknown(self, seed: str) -> list[str]:
         """The characters of a seed that the model never learned as such."""
         return self.tokenizer.unknown(seed)
 
     def _prompt(self, text: str) -> list[int]:
+        self._check(text)
+        return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
+
+    def _check(self, text: str) -> None:
         if any("\ud800" <= character <= "\udfff" for character in text):
             place = next(place for place, character in enumerate(text) if "\ud800" <= character <= "\udfff")
             raise DataError(
                 f"the text is not valid Unicode: character {place} is half of a pair", hint="Pass it as UTF-8."
             )
-        return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
 
     def _nats(self, ids: list[int]) -> float:
         return float(nats_of(self.model, torch.tensor(ids)).sum())
 
-    def _writing(self, settings: SampleSettings, opening: Opening) -> Writing:
-        return Writing(self.tokenizer, settings, self.modality, opening)
+    def _writing(self, settings: SampleSettings, opening: Opening, seed: str) -> Writing:
+        return self.modality.writing(self.modality, self.tokenizer, settings, opening, seed)
 
     def _draw(
-        self, opening: Opening, settings: SampleSettings, random_seed: int, indices: list[int]
+        self,
+        opening: Opening,
+        settings: SampleSettings,
+        random_seed: int,
+        indices: list[int],
+        writings: Sequence[Writing],
     ) -> Iterator[list[int]]:
-        return generate(self.model, opening.ids, settings.rules, random_seed, indices, opening.allowed, settings.recall)
+        def allowed() -> npt.NDArray[np.bool_] | None:
+            masks = [writing.allowed() for writing in writings]
+            known = [mask for mask in masks if mask is not None]
+            return np.stack(known) if len(known) == len(masks) else None
+
+        return generate(self.model, opening.ids, settings.rules, random_seed, indices, allowed, settings.recall)
 
     def _stream(
         self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, writing: Writing
     ) -> Iterator[str]:
-        yield seed
+        if begun := writing.begin():
+            yield begun
         if writing.is_done():
             return
-        for (symbol,) in self._draw(opening, settings, random_seed, [0]):
+        for (symbol,) in self._draw(opening, settings, random_seed, [0], [writing]):
             if piece := writing.feed(symbol):
                 yield piece
             if writing.is_done():
@@ -283,12 +360,12 @@ class Loaded:
         self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, indices: range
     ) -> Iterator[Sample]:
         start = time.perf_counter()
-        writings, interrupted = [self._writing(settings, opening) for _ in indices], False
+        writings, interrupted = [self._writing(settings, opening, seed) for _ in indices], False
         if not all(writing.is_done() for writing in writings):
             # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
             padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
             try:
-                for symbols in self._draw(opening, settings, random_seed, padded):
+                for symbols in self._draw(opening, settings, random_seed, padded, writings):
                     for writing, symbol in zip(writings, symbols, strict=False):
                         writing.feed(symbol)
                     if all(writing.is_done() for writing in writings):
@@ -298,7 +375,7 @@ class Loaded:
                 for writing in writings:
                     writing.finish()
         for index, writing in zip(indices, writings, strict=True):
-            sample = Sample(index, seed, random_seed, "tile", writing, iter([seed, writing.text]))
+            sample = Sample(index, seed, random_seed, "tile", writing, iter([writing.whole]))
             sample.seconds = time.perf_counter() - start
             yield sample
         if interrupted:

@@ -25,8 +25,9 @@ from seqgen.errors import DataError, SeqgenError
 from seqgen.recipe import CorpusSettings, TokenizerSettings
 from seqgen.splits import SPLITS, Split
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
+from seqgen.units import BITS_PER_CHARACTER
 
-VERSION = 4
+VERSION = 6
 META, BASELINES, LENGTHS = "meta.json", "baselines.json", "lengths.npy"
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
 """What a missing or damaged entry of the cache raises when it is opened."""
@@ -113,17 +114,19 @@ class SplitWriter:
     Args:
         file: to write to.
         tokenizer: of the corpus.
+        copies: also write the other forms of each document that the tokenizer knows, as is good for training.
     """
 
-    def __init__(self, file: BinaryIO, tokenizer: Tokenizer) -> None:
-        self._file, self._tokenizer = file, tokenizer
+    def __init__(self, file: BinaryIO, tokenizer: Tokenizer, copies: bool = False) -> None:
+        self._file, self._tokenizer, self._copies = file, tokenizer, copies
         self.dtype = np.dtype(np.uint8 if tokenizer.size <= 1 << 8 else "<u2" if tokenizer.size <= 1 << 16 else "<u4")
         self._texts: list[str] = []
         self._opens: list[bool] = []
         self._waiting = 0
         self._digest = hashlib.sha256()
+        self.unit = tokenizer.unit
         self.starts = array("q")
-        self.symbols = self.characters = 0
+        self.symbols = self.characters = self.distinct = 0
 
     def write(self, text: str, opens: bool) -> None:
         """Adds a stretch of text; `opens` where a document begins with it."""
@@ -138,22 +141,36 @@ class SplitWriter:
         if not self._texts:
             return
         ids, counts = self._tokenizer.encode_all(self._texts)
+        if self.unit == BITS_PER_CHARACTER:
+            self.characters += self._waiting
+            self.distinct += self._waiting
+        else:
+            self.distinct += self._tokenizer.count(ids)
+            ids, counts = self._with_copies(ids, counts) if self._copies else (ids, counts)
+            self._opens = [True] * len(counts)
+            self.characters += self._tokenizer.count(ids)
         places = (np.cumsum(counts) - counts)[self._opens]
         ids = ids.astype(self.dtype, copy=False)
         ids = np.insert(ids, places, DOCUMENT) if len(places) else ids
         self.starts.frombytes((self.symbols + places + np.arange(len(places))).tobytes())
         self.symbols += len(ids)
-        self.characters += self._waiting
         self._file.write(ids.data)
         self._digest.update(ids.data)
         self._texts, self._opens, self._waiting = [], [], 0
+
+    def _with_copies(self, ids: Ids, counts: Ids) -> tuple[Ids, Ids]:
+        """The same documents, each with its copies behind it."""
+        each = [
+            form for part in np.split(ids, np.cumsum(counts)[:-1]) for form in (part, *self._tokenizer.copies(part))
+        ]
+        return np.concatenate(each), np.array([len(form) for form in each], dtype=np.int64)
 
     def finish(self) -> dict[str, Any]:
         """What is to be known of the split; its data is on the disk then."""
         self.flush()
         self._file.flush()
         os.fsync(self._file.fileno())
-        return {"dtype": self.dtype.str, "symbols": self.symbols, "characters": self.characters,
+        return {"dtype": self.dtype.str, "symbols": self.symbols, "characters": self.characters, "distinct": self.distinct,
                 "digest": self._digest.hexdigest()}  # fmt: skip
 
 
@@ -164,18 +181,24 @@ class EntryWriter:
         folder: its place.
         tokenizer: of the corpus.
         making: a folder beside it.
+        files: closes what is written.
+        copies: give the training split the other forms of its documents, too.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, making: Path, files: contextlib.ExitStack) -> None:
+    def __init__(
+        self, folder: Path, tokenizer: Tokenizer, making: Path, files: contextlib.ExitStack, copies: bool
+    ) -> None:
         self.folder, self.tokenizer, self._entry = folder, tokenizer, making / "entry"
         self._entry.mkdir(mode=0o700)
         self.splits = {
-            name: SplitWriter(files.enter_context((self._entry / f"{name}.ids").open("wb")), tokenizer)
+            name: SplitWriter(
+                files.enter_context((self._entry / f"{name}.ids").open("wb")), tokenizer, copies and name == SPLITS[0]
+            )
             for name in SPLITS
         }
 
     def commit(self, meta: dict[str, Any], lengths: Ids) -> None:
-        """Makes it the entry, with what is to be noted of the corpus and the lengths of its documents in characters."""
+        """Makes it the entry, with what is to be noted of the corpus and the lengths of its documents in what people count."""
         np.save(self._entry / LENGTHS, lengths)
         data = self.tokenizer.to_bytes()
         name = f"tokenizer.{self.tokenizer.suffix}"
@@ -195,7 +218,7 @@ class EntryWriter:
 
 
 @contextlib.contextmanager
-def new_entry(folder: Path, tokenizer: Tokenizer) -> Iterator[EntryWriter]:
+def new_entry(folder: Path, tokenizer: Tokenizer, copies: bool = False) -> Iterator[EntryWriter]:
     """A new entry for this place; what is not committed in the end is gone.
 
     Raises:
@@ -207,7 +230,7 @@ def new_entry(folder: Path, tokenizer: Tokenizer) -> Iterator[EntryWriter]:
         making = folder.parent / f"{_MAKING}{secrets.token_hex(8)}"
         with _owned(making, PATIENCE), contextlib.ExitStack() as files:
             making.mkdir(mode=0o700)  # for its owner alone
-            yield EntryWriter(folder, tokenizer, making, files)
+            yield EntryWriter(folder, tokenizer, making, files, copies)
     except OSError as error:
         raise DataError(
             f"the prepared corpus cannot be written: {error.strerror or error}",

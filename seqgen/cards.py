@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 import sysconfig
 import tomllib
@@ -16,6 +17,8 @@ from seqgen.errors import DataError
 
 STDLIB = "stdlib"
 """What a card calls the folder of Python's standard library; any other folder is a path."""
+PACKAGES = ("music21",)
+"""The packages whose folders a card may name."""
 MODULES = ("pydoc_data.topics",)
 """The modules that a card may name. Importing one runs it, and a card may come from anybody."""
 _SPLIT = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
@@ -31,11 +34,11 @@ _TABLE: dict[str, type] = {
     "about": str,
 }
 _SOURCES: dict[str, dict[str, type]] = {
-    "folder": {"folder": str, "suffixes": list, "exclude": list},
+    "folder": {"folder": str, "package": str, "suffixes": list, "exclude": list},
     "module": {"module": str, "attribute": str},
     "url": {"url": str, "sha256": str, "size": int, "file": str},
 }
-_OPTIONAL = {"about", "suffixes", "exclude"}
+_OPTIONAL = {"about", "package", "suffixes", "exclude"}
 _CALLED = {str: "a text", int: "a whole number", list: "a list of texts", dict: "a table"}
 
 
@@ -70,20 +73,34 @@ class Card:
     split: str
     """Percentages of training, validation and test text, where the user sets no others."""
     source: dict[str, Any]
-    """One of: `folder` (with `suffixes` and folders to `exclude`), `module` and `attribute` (a dict of texts), or what
-    an `Address` holds."""
+    """One of: `folder` (of a `package`, with `suffixes` and folders to `exclude`), `module` and `attribute` (a dict of
+    texts), or what an `Address` holds."""
     about: str = ""
 
     @property
     def folder(self) -> Path:
-        """The folder that the card reads in place; a relative path begins where the card lies."""
-        named = self.source["folder"]
+        """The folder that the card reads in place; a relative path begins in the package, or else where the card lies.
+
+        Raises:
+            DataError: the package is not installed.
+        """
+        named = str(self.source["folder"])
+        if package := self.source.get("package"):
+            return _folder_of(package) / named
         return Path(sysconfig.get_paths()[STDLIB]) if named == STDLIB else self.path.parent / named
 
     @property
     def address(self) -> Address | None:
         """Where the corpus is fetched from; None where it is on this machine anyway."""
         return Address(**self.source) if "url" in self.source else None
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package is installed; it is not imported."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"{package} is not installed", hint=f"Install it: pip install {package}")
+    return Path(spec.submodule_search_locations[0])
 
 
 def cards_folder() -> Path:
@@ -211,7 +228,8 @@ def _check_source(source: Mapping[str, Any], path: Path) -> None:
 
 def _find_source_fault(source: Mapping[str, Any]) -> str | None:
     if "folder" in source:
-        return None
+        known = source.get("package", PACKAGES[0]) in PACKAGES
+        return None if known else f"{source['package']!r} is no package for a card; there is {', '.join(PACKAGES)}"
     if "module" in source:
         known = source["module"] in MODULES
         return None if known else f"{source['module']!r} is no module for a card; there is {', '.join(MODULES)}"

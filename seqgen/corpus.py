@@ -52,7 +52,11 @@ from seqgen.sources.tables import SUFFIXES as TABLES
 from seqgen.sources.tables import columns
 from seqgen.splits import SPLITS, Plan, Split, plan_split
 from seqgen.tokenizers import TOKENIZERS, Tokenizer
+from seqgen.units import BITS_PER_CHARACTER
 from seqgen.yardsticks import XZ, compress, count
+
+SMALL_ENOUGH_FOR_COPIES = 20_000_000
+"""Characters of a corpus of music up to which each piece is also learned in other keys: some 10,000 pieces."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,10 @@ class Corpus:
     folder: Path
     fresh: bool
     """Prepared just now, not found in the cache."""
+    characters: int
+    """Or notes, in all splits together, without the copies in other keys."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was prepared."""
-
-    @property
-    def characters(self) -> int:
-        """Characters in all splits together."""
-        return sum(split.characters for split in self.splits.values())
 
     def with_baselines(self) -> Corpus:
         """The same, with what counting alone needs for its held-out splits; counted once, then kept in the cache."""
@@ -90,7 +91,7 @@ class Corpus:
     def with_xz(self, name: str) -> Corpus:
         """The same, with what xz needs for a held-out split once it has seen the training text; likewise kept."""
         split, learned = self.splits[name], self.splits["train"]
-        if name == "train" or XZ in split.baselines or len(split) < 2:
+        if name == "train" or XZ in split.baselines or len(split) < 2 or self.tokenizer.unit != BITS_PER_CHARACTER:
             return self
         splits = {
             **self.splits,
@@ -133,41 +134,52 @@ def reopen(
     return corpus
 
 
-def prepare(overrides: Overrides, base: Tokenizer | None = None, seconds: float = defaults.NOMINAL_SECONDS) -> Corpus:
+def prepare(
+    overrides: Overrides,
+    base: Tokenizer | None = None,
+    seconds: float = defaults.NOMINAL_SECONDS,
+    strict: bool = False,
+) -> Corpus:
     """Finds the corpus in the cache, or reads, splits and tokenizes it.
 
     Args:
         overrides: `corpus.sources` and whatever else of the sections corpus and tokenizer is set; the rest is guessed.
         base: a tokenizer to extend instead of building one.
         seconds: for how long a model will be trained on it, by which its symbols are chosen.
+        strict: a file that cannot be used is an error, and not left out.
 
     Raises:
         DataError: the corpus cannot be used.
     """
     asked, asked_tokenizer = overrides.get("corpus", {}), overrides.get("tokenizer", {})
     _check(asked, asked_tokenizer)
-    left_out = LeftOut()
+    left_out = LeftOut(strict=strict)
     sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
     card = card if card and is_all_from(card, sources) else None  # in a mixture it does not speak for the rest
     place = functools.partial(_place, sources, card, asked, base)
-    if cached := _cached(place, asked_tokenizer, seconds):
+    cached = _cached(place, asked_tokenizer, seconds)
+    if cached and not (strict and cached.meta["left_out"]):
         return _corpus(cached, fresh=False)
 
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted:
         kind = asked.get("kind") or kind_of(sources, card)
         sources = _readable(sources, kind, Path(converted), left_out)
         documents, heads = documents_of(sources, kind, card, asked.get("encoding", "utf-8"))
-        is_symbols = MODALITIES[kind].may_be_symbols and defaults.looks_like_symbols(heads)
-        if card is None:
-            by_line = TOKENIZERS[asked_tokenizer["kind"]].by_line if "kind" in asked_tokenizer else is_symbols
-            documents = "line" if by_line else documents
+        modality = MODALITIES[kind]
+        noticed = modality.notice(heads)
+        reader = asked_tokenizer.get("kind") or noticed.get("kind")
+        if reader is not None and reader not in modality.tokenizers:
+            raise UsageError(f"{reader} does not read {kind}", hint=f"There are: {', '.join(modality.tokenizers)}.")
+        if card is None and reader is not None and TOKENIZERS[reader].by_line:
+            documents = "line"
         guessed = {"documents": "row" if asked.get("column") else documents, "kind": kind}
         paths = tuple(map(absolute_source, asked.get("sources", ())))
         settings = CorpusSettings(**{**guessed, **({"split": card.split} if card else {}), **asked, "sources": paths})
-        texts = Texts(sources, settings, left_out)
+        refusal = _refusal({**noticed, **asked_tokenizer}) if modality.divide else None
+        texts = Texts(sources, settings, left_out, refusal)
         measured = texts.measure()
-        plan = plan_split(measured, settings.shares)
-        facts = defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), is_symbols)
+        plan = texts.by_folder() if settings.by_folder else plan_split(measured, settings.shares)
+        facts = defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), noticed)
         chosen = _chosen(asked_tokenizer, facts, seconds)
         tokenizer_settings = TokenizerSettings(**chosen)
         training_text = texts.training_text(plan)
@@ -177,7 +189,8 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None, seconds: float 
         else:
             tokenizer = base.extended(training_text, tokenizer_settings)
         folder = place(chosen)
-        with new_entry(folder, tokenizer) as entry:
+        copies = settings.transpose and facts.characters <= SMALL_ENOUGH_FOR_COPIES
+        with new_entry(folder, tokenizer, copies) as entry:
             texts.encode(plan, entry.splits)
             notes = (tokenizer.note, _spelling_note(entry.splits["train"]), _table_note(sources, settings))
             entry.commit(
@@ -190,7 +203,7 @@ def prepare(overrides: Overrides, base: Tokenizer | None = None, seconds: float 
                     "documents": len(measured),
                     "notes": [note for note in notes if note],
                 },
-                measured.lengths,
+                texts.counts,
             )
     return _corpus(open_entry(folder), fresh=True)
 
@@ -200,9 +213,15 @@ def _chosen(asked: dict[str, Any], facts: defaults.TextFacts, seconds: float) ->
     return asked if "kind" in asked else {**defaults.choose_tokenizer(facts, seconds), **asked}
 
 
+def _refusal(chosen: dict[str, Any]) -> Callable[[str], str | None]:
+    settings = TokenizerSettings(**chosen)
+    return lambda text: TOKENIZERS[settings.kind].refusal(text, settings)
+
+
 def _cached(place: Callable[[dict[str, Any]], Path], asked: dict[str, Any], seconds: float) -> Entry | None:
     """The prepared corpus with the symbols that would be chosen for it; what they would be, any entry of its text can tell."""
-    for choice in [asked] if "kind" in asked else [{**choice, **asked} for choice in defaults.CHOICES]:
+    noticed = [choice for modality in MODALITIES.values() for choice in modality.noticed]
+    for choice in [asked] if "kind" in asked else [{**choice, **asked} for choice in (*noticed, *defaults.CHOICES)]:
         with contextlib.suppress(*DAMAGE):  # made anew
             entry = open_entry(place(choice))
             if _chosen(asked, defaults.TextFacts(**entry.meta["text"]), seconds) == choice:
@@ -211,13 +230,18 @@ def _cached(place: Callable[[dict[str, Any]], Path], asked: dict[str, Any], seco
 
 
 def read_split(
-    sources: tuple[str, ...], settings: CorpusSettings, tokenizer: Tokenizer, corpus: Corpus | None
+    sources: tuple[str, ...],
+    settings: CorpusSettings,
+    tokenizer_settings: TokenizerSettings,
+    tokenizer: Tokenizer,
+    corpus: Corpus | None,
 ) -> Split:
     """Other text, encoded whole with the tokenizer of a trained model, so that the model can be evaluated on it.
 
     Args:
         sources: files, folders, globs or names of cards.
         settings: of the corpus that the model was trained on.
+        tokenizer_settings: of the model.
         tokenizer: of the model.
         corpus: the model's own, from which the baselines learn; None where it is not at hand.
 
@@ -234,7 +258,10 @@ def read_split(
             documents = card.documents
         elif settings.column and not column:
             documents = "line" if tokenizer.by_line else "file"
-        texts = Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out)
+        refusal = (
+            (lambda text: tokenizer.refusal(text, tokenizer_settings)) if MODALITIES[settings.kind].divide else None
+        )
+        texts = Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out, refusal)
         texts.measure(grouped=False)
         writer = SplitWriter(file, tokenizer)
         texts.encode(Plan("position", None, (1.0, 0.0, 0.0)), {"train": writer})
@@ -245,11 +272,15 @@ def read_split(
     if corpus is None:
         return split
     counted = count({**corpus.splits, "test": split}, tokenizer)["test"]
+    if tokenizer.unit != BITS_PER_CHARACTER:
+        return replace(split, baselines=counted)
     return replace(split, baselines={**counted, **compress(corpus.splits["train"], split, tokenizer)})
 
 
 def _spelling_note(train: SplitWriter) -> str:
     """A hint for those whose text the symbols do not fit."""
+    if train.unit != BITS_PER_CHARACTER:
+        return ""
     each = train.symbols / max(1, train.characters)
     return (
         f"{each:.1f} symbols for a character: another --tokenizer would spell less of it in bytes" if each > 1.5 else ""
@@ -275,7 +306,7 @@ def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftO
     """The sources that this kind of corpus reads, as plain text where it reads formatted documents."""
     modality = MODALITIES[kind]
     sources = without_folders(sources, modality, left_out)
-    return convert_all(sources, converted, left_out) if modality.reads_formats else sources
+    return convert_all(sources, modality.conversion, converted, left_out)
 
 
 def _corpus(entry: Entry, fresh: bool) -> Corpus:
@@ -291,6 +322,7 @@ def _corpus(entry: Entry, fresh: bool) -> Corpus:
         digest=meta["digest"],
         folder=entry.folder,
         fresh=fresh,
+        characters=sum(split["distinct"] for split in meta["splits"].values()),
         notes=tuple(meta["notes"]),
     )
 

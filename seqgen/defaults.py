@@ -80,12 +80,12 @@ class TextFacts:
     Attributes:
         characters: of the whole corpus.
         alphabet: different characters, as far as was looked.
-        is_symbols: whether it `looks_like_symbols`.
+        noticed: the tokenizer settings that its content calls for, whatever the time; empty: none.
     """
 
     characters: int
     alphabet: int
-    is_symbols: bool
+    noticed: dict[str, Any]
 
 
 def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict
         facts: of the text.
         seconds: of training on a machine of `NOMINAL_RATE`.
     """
-    if facts.is_symbols:
-        return {"kind": "symbols"}
+    if facts.noticed:
+        return facts.noticed
     if facts.characters >= LEAST_FOR_PIECES and facts.alphabet <= LARGEST_ALPHABET:
         fitting = [size for most, size in PIECES if seconds <= most * (facts.characters / 1e6) ** 2]
         if fitting:
@@ -108,11 +108,10 @@ def choose_tokenizer(facts: TextFacts, seconds: float = NOMINAL_SECONDS) -> dict
 
 
 CHOICES: tuple[dict[str, Any], ...] = (
-    {"kind": "symbols"},
     {"kind": "characters"},
     *({"kind": "bpe", "vocabulary": vocabulary} for _, vocabulary in PIECES),
 )
-"""All that `choose_tokenizer` can say."""
+"""All that `choose_tokenizer` can say where nothing was noticed."""
 
 
 def looks_like_symbols(heads: Sequence[str]) -> bool:

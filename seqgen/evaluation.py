@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from seqgen.models import Batch, LanguageModel
 from seqgen.models.recall import Memory, Observed, candidates_of, learn, raised
 from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
+from seqgen.units import BITS_PER_CHARACTER, Unit
 
 LANES = 32
 LANE_LEAST = 1024
@@ -40,11 +41,13 @@ class Evaluation:
     Attributes:
         split: which part of the corpus.
         symbols: how many symbols were predicted.
-        characters: how many characters of text they stand for.
+        characters: how many characters of text, or notes of music, they stand for.
         nats: the surprise of all symbols together.
         nats_without_recall: by the network alone; the same where it does not recall.
         accuracy: the share of symbols that were the likeliest one.
-        baselines: bits per character of simpler models on the whole split.
+        baselines: what simpler models need for the whole split, in the unit.
+        unit: in which people are told.
+        figures: whatever else the tokenizer makes of it: nats per frame.
     """
 
     split: str
@@ -54,6 +57,18 @@ class Evaluation:
     nats_without_recall: float
     accuracy: float
     baselines: dict[str, float]
+    unit: Unit = BITS_PER_CHARACTER
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """Surprise in the unit: comparable whatever the symbols are."""
+        return self.nats * self.unit.scale / self.characters
+
+    @property
+    def value_without_recall(self) -> float:
+        """The same by the network alone."""
+        return self.nats_without_recall * self.unit.scale / self.characters
 
     @property
     def nats_per_symbol(self) -> float:
@@ -61,28 +76,27 @@ class Evaluation:
         return self.nats / self.symbols
 
     @property
-    def bits_per_character(self) -> float:
-        """Bits for each character of text: comparable whatever the symbols are."""
-        return self.nats / math.log(2) / self.characters
-
-    @property
-    def bits_without_recall(self) -> float:
-        """Bits for each character of text by the network alone."""
-        return self.nats_without_recall / math.log(2) / self.characters
+    def bits_per_character(self) -> float | None:
+        """Bits for each character of text; None for what has none."""
+        return self.value if self.unit == BITS_PER_CHARACTER else None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
+        counted = self.unit.counted
         return {
             "split": self.split,
             "symbols": self.symbols,
-            "characters": self.characters,
+            "characters": None,
+            "bits_per_character": None,
+            f"{counted}s": self.characters,
             "nats_per_symbol": self.nats_per_symbol,
-            "nats_per_character": self.nats / self.characters,
-            "bits_per_character": self.bits_per_character,
-            "bits_per_character_without_recall": self.bits_without_recall,
+            f"nats_per_{counted}": self.nats / self.characters,
+            self.unit.key: self.value,
+            f"{self.unit.key}_without_recall": self.value_without_recall,
+            **self.figures,
             "perplexity": math.exp(self.nats_per_symbol),
             "accuracy": self.accuracy,
-            "unit": "bits_per_character",
+            "unit": self.unit.key,
             "baselines": self.baselines,
         }
 
@@ -132,15 +146,17 @@ def evaluate(
     nats, alone, right = predict(model, ids)
     if known is not None:
         nats[: len(known)] = known[: len(nats)]
-    characters = split.characters if len(ids) == len(split) else len(tokenizer.decode(ids))
+    unit, in_bits = tokenizer.unit, math.log(2) * tokenizer.unit.scale
     return Evaluation(
         name,
         len(nats),
-        characters,
+        split.characters if len(ids) == len(split) else max(1, tokenizer.count(ids)),
         math.fsum(nats.tolist()),
         math.fsum(alone.tolist()),
         float(right.mean()),
-        split.baselines,
+        {baseline: bits * in_bits for baseline, bits in split.baselines.items()},
+        unit,
+        tokenizer.figures(np.asarray(ids), nats),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import NoReturn
 
 import numpy as np
@@ -27,9 +28,21 @@ from seqgen.tokenizers import Ids
 class Texts:
     """The documents of a corpus, read again at each pass so that they need not be held in memory."""
 
-    def __init__(self, sources: list[Source], settings: CorpusSettings, left_out: LeftOut) -> None:
-        self.sources, self.settings, self.left_out = sources, settings, left_out
+    def __init__(
+        self,
+        sources: list[Source],
+        settings: CorpusSettings,
+        left_out: LeftOut,
+        refusal: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """`refusal`: why a document cannot be used, or None; each is held in memory as a whole for it."""
+        self.sources, self.settings, self.left_out, self.refusal = sources, settings, left_out, refusal
+        self.modality = MODALITIES[settings.kind]
+        self.counts: Ids = np.zeros(0, dtype=np.int64)
+        """What people count, of each document."""
         self.lengths: Ids = np.zeros(0, dtype=np.int64)
+        self.owners: list[int] = []
+        """Of each document, which source it comes from."""
         self.reader = Reader(MODALITIES[settings.kind], settings.documents, settings.encoding, settings.column)
 
     def measure(self, grouped: bool = True) -> Measured:
@@ -41,19 +54,23 @@ class Texts:
         Raises:
             DataError: a source that the user named cannot be used, or there is no text in any.
         """
-        lengths, digests, usable = array("q"), array("Q"), []
+        lengths, digests, usable, owners = array("q"), array("Q"), [], []
+        counts = array("q")  # stays empty where characters are counted
         for source in self.sources:
             before = len(lengths)
             try:
-                _measure(self.reader.read(source, self.left_out), lengths, digests)
+                _measure(self._usable(source, self.left_out, counts), lengths, digests)
             except DataError as error:
                 if source.asked_for:
                     raise
-                self.left_out.add(source.name, _reason(error))
-                del lengths[before:], digests[before:]  # of what came before the place where it broke
+                self.left_out.refuse(source.name, _reason(error))
+                del lengths[before:], digests[before:], counts[before:]  # of what came before the place where it broke
             if len(lengths) > before:
                 usable.append(source)
+                owners += [len(usable) - 1] * (len(lengths) - before)
         self.sources, self.lengths = usable, np.frombuffer(lengths, dtype=np.int64)
+        self.owners = owners
+        self.counts = np.frombuffer(counts, dtype=np.int64) if counts else self.lengths
         if self.lengths.sum() == 0:
             self._refuse()
         many = grouped and len(lengths) >= MANY_DOCUMENTS
@@ -90,6 +107,12 @@ class Texts:
                 raise self._changed()
             if where is not None:
                 yield SPLITS[where[document]], text, position == 0
+            elif self.modality.divide is not None:
+                yield from (
+                    (name, part, True)
+                    for name, part in zip(SPLITS, self.modality.divide(text, plan.shares), strict=True)
+                    if part
+                )
             else:
                 for name, start, stop in plan.cut(document, lengths[document]):
                     first, last = max(start - position, 0), min(stop - position, len(text))
@@ -99,14 +122,46 @@ class Texts:
         if document != len(lengths):
             raise self._changed()
 
+    def by_folder(self) -> Plan:
+        """The splits as folders called `train`, `valid` and `test` say.
+
+        Raises:
+            DataError: a source lies in none of them, or there is nothing to train on.
+        """
+        where = np.array([_split_of(self.sources[owner]) for owner in self.owners], dtype=np.int8)
+        if not (where == 0).any():
+            raise DataError("there is nothing in a folder called train", where=", ".join(self.settings.sources))
+        return Plan("folder", where, self.settings.shares)
+
+    def _usable(self, source: Source, left_out: LeftOut, counts: array[int] | None = None) -> Stream:
+        """The documents of a source that can be used; counts what people count of each that is held in memory."""
+        stream = self.reader.read(source, left_out)
+        if self.refusal is None:
+            yield from stream
+            return
+        reasons, found = [], False
+        for number, text in enumerate(_whole(stream), 1):
+            if reason := self.refusal(text):
+                reasons.append(reason)
+                left_out.refuse(source.name if number == 1 else f"{source.name}, document {number}", reason)
+            else:
+                found = True
+                if counts is not None:
+                    counts.append(self.modality.count(text))
+                yield text
+                yield None
+        if source.asked_for and reasons and not found:
+            raise DataError(reasons[0], where=source.name, hint="Leave it out, or choose another --tokenizer.")
+
     def _read(self) -> Stream:
         for source in self.sources:
-            yield from self.reader.read(source, LeftOut())
+            yield from self._usable(source, LeftOut())
 
     def _near_duplicates(self) -> Ids:
         sketcher = Sketcher()
+        outline = self.modality.outline
         for text in self._read():
-            sketcher.add(text or "", last=text is None)
+            sketcher.add(outline(text) if outline and text else text or "", last=text is None)
         return sketcher.groups()
 
     def _changed(self) -> DataError:
@@ -123,6 +178,26 @@ class Texts:
             where=", ".join(self.settings.sources),
             hint="Point at a file or folder of text, or say what it is with --kind text or --kind code.",
         )
+
+
+def _whole(stream: Stream) -> Iterator[str]:
+    """The documents of a stream, each as one text."""
+    parts: list[str] = []
+    for text in stream:
+        if text is not None:
+            parts.append(text)
+        else:
+            yield "".join(parts)
+            parts = []
+
+
+def _split_of(source: Source) -> int:
+    folders = [part for part in (source.inside or PurePath(source.name)).parts[:-1] if part in SPLITS]
+    if not folders:
+        raise DataError(
+            "in no folder called train, valid or test", where=source.name, hint="Move it, or use another corpus.split."
+        )
+    return SPLITS.index(folders[0])
 
 
 def _measure(stream: Stream, lengths: array[int], digests: array[int]) -> None:

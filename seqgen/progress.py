@@ -10,6 +10,7 @@ from typing import Any
 from seqgen.evaluation import Evaluation
 from seqgen.recipe import Recipe
 from seqgen.trainer import Look
+from seqgen.units import BITS_PER_CHARACTER, Unit
 
 FEW_STEPS = 8
 """After fewer steps than this a curve says nothing."""
@@ -27,8 +28,9 @@ class Progress:
         seconds: since training began.
         seconds_left: an estimate.
         symbols_per_second: lately.
-        train_bits: of the latest batches, in bits per character.
-        valid_bits: the latest look, in bits per character.
+        train: the surprise of the latest batches, in the unit.
+        valid: of the latest look, likewise.
+        unit: bits per character, nats per note.
         look: a new look at the validation text.
         sample: now and then what the model writes by itself.
         folder: of the checkpoint.
@@ -41,8 +43,9 @@ class Progress:
     seconds: float = 0.0
     seconds_left: float = 0.0
     symbols_per_second: float = 0.0
-    train_bits: float | None = None
-    valid_bits: float | None = None
+    train: float | None = None
+    valid: float | None = None
+    unit: Unit = BITS_PER_CHARACTER
     look: Look | None = None
     sample: str | None = None
     folder: Path | None = None

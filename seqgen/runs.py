@@ -33,6 +33,7 @@ from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
 from seqgen.saving import CheckpointWriter, new_folder
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import TOKENIZERS
+from seqgen.units import BITS_PER_CHARACTER
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Request:
     random_seed: int | None
     init_from: str | None
     started: float
+    strict: bool = False
 
     def overrides(self) -> Overrides:
         """Every setting that the user gave, on the command line or in a recipe; the command line wins."""
@@ -117,7 +119,7 @@ def start_run(request: Request) -> Run:
     seconds, rate = _time_and_rate(budget, device, threads)
     began = clock.monotonic()
     base = inheritance.tokenizer if inheritance else None
-    corpus = prepare(asked, base, seconds * rate / defaults.NOMINAL_RATE).with_baselines()
+    corpus = prepare(asked, base, seconds * rate / defaults.NOMINAL_RATE, request.strict).with_baselines()
     prepared = clock.monotonic() - began
     hidden = inheritance.shape["hidden"] if inheritance else None
     facts = defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device, hidden)
@@ -178,7 +180,7 @@ A_TRY = 100
 
 def _offer(corpus: Corpus) -> str:
     """What to tell those who bring a small text."""
-    if corpus.characters >= SMALL:
+    if corpus.characters >= SMALL or corpus.tokenizer.unit != BITS_PER_CHARACTER:
         return ""
     fitting = [checkpoint.name for checkpoint in list_checkpoints() if _fits(checkpoint, corpus)]
     known = f" (at hand: {', '.join(fitting[:3])})" if fitting else ""

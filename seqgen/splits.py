@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seqgen.tokenizers import Ids
+from seqgen.tokenizers import Ids, Tokenizer
 
 SPLITS = ("train", "valid", "test")
 MANY_DOCUMENTS = 20
@@ -37,6 +39,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def documents_in(split: Split, tokenizer: Tokenizer) -> Iterator[str]:
+    """The documents of a split as texts; those that were cut are parts."""
+    bounds = [*split.starts.tolist(), len(split)]
+    return (tokenizer.decode(split.ids[first:last]) for first, last in itertools.pairwise(bounds))
 
 
 @dataclass(frozen=True)

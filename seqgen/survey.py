@@ -11,6 +11,7 @@ from seqgen.corpus import Corpus
 from seqgen.duplicates import Repetition, repetition
 from seqgen.splits import Split
 from seqgen.tokenizers import Ids, Tokenizer
+from seqgen.units import BITS_PER_CHARACTER
 
 LOOKED_AT = 6_000_000
 """Symbols at most that are looked at: a third of them at the beginning of each split."""
@@ -24,27 +25,39 @@ class Summary:
     """What a corpus holds.
 
     Attributes:
-        lengths: of its documents, in characters.
-        alphabet: its characters with their counts, the most frequent first; of the beginning of a large corpus.
-        repetition: how much of that beginning stands there before.
+        lengths: of its documents, in characters or notes.
+        alphabet: its characters, or words of music, with their counts, the most frequent first; of the beginning of a large
+            corpus.
+        repetition: how much of that beginning stands there before; None for music.
         looked_at: how many characters that beginning has.
     """
 
     lengths: Ids
     alphabet: list[tuple[str, int]]
-    repetition: Repetition
+    repetition: Repetition | None
     looked_at: int
 
 
 def summarize(corpus: Corpus) -> Summary:
     """What a corpus holds, as far as a look at the beginning of each split can tell."""
+    lengths = np.load(corpus.folder / LENGTHS, allow_pickle=False)
+    if corpus.tokenizer.unit != BITS_PER_CHARACTER:
+        return Summary(lengths, _words(corpus), None, corpus.characters)
     text, added = _beginnings(corpus)
     points, counts = np.unique(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), return_counts=True)
     counts[points == ord("\n")] -= added
     order = np.argsort(-counts, kind="stable")
     alphabet = [(chr(points[place]), int(counts[place])) for place in order if counts[place] > 0]
-    lengths = np.load(corpus.folder / LENGTHS, allow_pickle=False)
     return Summary(lengths, alphabet, repetition(text), len(text) - added)
+
+
+def _words(corpus: Corpus) -> list[tuple[str, int]]:
+    """The words of a corpus of music with their counts, the most frequent first; pieces in other keys are counted, too."""
+    counts = sum(
+        np.bincount(split.ids[:LOOKED_AT], minlength=corpus.tokenizer.size) for split in corpus.splits.values()
+    )
+    counted = zip(corpus.tokenizer.keys()[1:], np.asarray(counts)[1:].tolist(), strict=True)
+    return sorted(((word, count) for word, count in counted if count), key=lambda pair: -pair[1])
 
 
 def _beginnings(corpus: Corpus) -> tuple[str, int]:

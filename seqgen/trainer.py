@@ -75,13 +75,13 @@ class Trainer:
     ) -> None:
         settings = recipe.training
         self.recipe, self.corpus = recipe, corpus
-        line_end = corpus.tokenizer.encode("\n").tolist()
+        line_end = corpus.tokenizer.line_end
         self.lanes = Lanes(
             corpus.splits["train"],
             settings.lanes,
             settings.window,
             settings.random_seed,
-            line_end[0] if len(line_end) == 1 else None,
+            line_end,
         )
         self.model = MODELS[model](corpus.tokenizer.size, recipe.model)
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))

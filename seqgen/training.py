@@ -20,7 +20,7 @@ from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
 from seqgen.evaluation import Evaluation, evaluate, learn_recall
-from seqgen.generation import SampleSettings, Writing, generate
+from seqgen.generation import generate
 from seqgen.machine import torch_settings
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, LanguageModel
@@ -32,8 +32,9 @@ from seqgen.recipe import Overrides
 from seqgen.runs import Request, Run, open_run, start_run
 from seqgen.saving import CheckpointWriter
 from seqgen.sources.tables import count_left_out
-from seqgen.tokenizers import DOCUMENT
+from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.trainer import Look, Trainer
+from seqgen.writing import Limits
 
 SAVE_EVERY = 30.0
 """Seconds of work that a crash may cost at most."""
@@ -57,6 +58,7 @@ def train(
     threads: int | None = None,
     random_seed: int | None = None,
     init_from: str | Path | None = None,
+    strict: bool = False,
     progress: Listener | None = None,
     started: float | None = None,
 ) -> Outcome:
@@ -76,6 +78,7 @@ def train(
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: processor threads.
         random_seed: of weights, dropout and order.
+        strict: a file of the corpus that cannot be used is an error, and not left out.
         init_from: a checkpoint whose weights to begin with; its symbols are kept, and new ones added.
         progress: called with each `Progress`.
         started: `time.monotonic()` when the user's command began; default now.
@@ -98,6 +101,7 @@ def train(
         random_seed=random_seed,
         init_from=str(init_from) if init_from is not None else None,
         started=clock.monotonic() if started is None else started,
+        strict=strict,
     )
     say = progress or (lambda _: None)
     say(Progress("preparing", message="reading the corpus"))
@@ -141,9 +145,10 @@ class _Session:
         self.manifest: Manifest = run.manifest
         self.corpus: Corpus = run.corpus
         train_split = run.corpus.splits["train"]
-        self.bits_per_nat = len(train_split) / max(1, train_split.characters) / math.log(2)
+        self.unit = run.corpus.tokenizer.unit
+        self.train_scale = len(train_split) / max(1, train_split.characters) * self.unit.scale
         valid_split = run.corpus.splits["valid"]
-        self.valid_bits_per_nat = len(valid_split) / max(1, valid_split.characters) / math.log(2)
+        self.valid_scale = len(valid_split) / max(1, valid_split.characters) * self.unit.scale
         self.latest_valid: float | None = None
         self.final_symbols: int | None = None
         """How much of the validation text the final look reads; None: all of it."""
@@ -164,10 +169,11 @@ class _Session:
 
     def _announce(self) -> None:
         corpus = self.corpus
-        characters = f"{corpus.characters:,} characters"
-        documents = f"{corpus.documents:,} documents" if corpus.documents > 1 else "1 document"
+        modality, counted = MODALITIES[corpus.settings.kind], f"{corpus.characters:,} {corpus.tokenizer.unit.counted}s"
+        documents = f"{corpus.documents:,} {modality.document}{'s' if corpus.documents > 1 else ''}"
         left_out = sum(map(count_left_out, corpus.left_out.values()))
-        what = f"{corpus.settings.kind}, {characters} in {documents} ({corpus.settings.documents})"
+        cut = f" ({corpus.settings.documents})" if modality.divide is None else f", as {corpus.tokenizer_settings.kind}"
+        what = f"{corpus.settings.kind}, {counted} in {documents}{cut}"
         split = f"split {corpus.settings.split} by {corpus.split_by}"
         missing = f", {left_out:,} left out (seqgen corpus stats names them)" if left_out else ""
         self.say(Progress("prepared", message=f"{what}, {split}{missing}"))
@@ -223,17 +229,17 @@ class _Session:
         counters = trainer.counters
         saved = reported = clock.monotonic()
         first = counters.step
-        bits = None
+        surprise = None
         while not trainer.finished and not self.interruption.wanted:
-            value = trainer.step() * self.bits_per_nat
-            bits = value if bits is None else 0.95 * bits + 0.05 * value
+            value = trainer.step() * self.train_scale
+            surprise = value if surprise is None else 0.95 * surprise + 0.05 * value
             now = clock.monotonic()
             speed = (counters.step - first) / max(1e-9, now - began)
             if pacer and (course := pacer.correct(trainer.recipe.training, counters.step, now)):
                 trainer.change_course(course)  # which wants a look, so that a repetition can look at the same step
             look = self._look(trainer, speed, now - began) if trainer.recipe.training.looks(counters.step) else None
             if look or now - reported > REPORT_EVERY:
-                self._report(trainer, bits, now - began, speed, look)
+                self._report(trainer, surprise, now - began, speed, look)
                 reported = now
             if now - saved > min(SAVE_EVERY, FIRST_SAVE + (now - began) / 4):
                 self._save(trainer)
@@ -247,9 +253,9 @@ class _Session:
         self.writer.append(TIMING, {"step": look.step, "seconds": round(seconds, 3), "symbols_per_second": round(rate)})
         return look
 
-    def _report(self, trainer: Trainer, bits: float, seconds: float, speed: float, look: Look | None) -> None:
+    def _report(self, trainer: Trainer, surprise: float, seconds: float, speed: float, look: Look | None) -> None:
         settings, step = trainer.recipe.training, trainer.counters.step
-        valid = None if self.latest_valid is None else self.latest_valid * self.valid_bits_per_nat
+        valid = None if self.latest_valid is None else self.latest_valid * self.valid_scale
         self.say(
             Progress(
                 "training",
@@ -258,8 +264,9 @@ class _Session:
                 seconds=seconds,
                 seconds_left=(settings.steps - step) / speed,
                 symbols_per_second=speed * settings.lanes * settings.window,
-                train_bits=bits,
-                valid_bits=valid,
+                train=surprise,
+                valid=valid,
+                unit=self.unit,
                 look=look,
                 sample=self._sample(trainer) if look and look.step % settings.evaluate_every == 0 else None,
             )
@@ -268,14 +275,14 @@ class _Session:
     def _sample(self, trainer: Trainer) -> str:
         """What the averaged weights write by themselves."""
         model = self._model(trainer, trainer.averaged)
-        writing = Writing(
-            self.corpus.tokenizer, SampleSettings(length=SAMPLE_LENGTH), MODALITIES[self.corpus.settings.kind]
-        )
-        for (symbol,) in generate(model, [DOCUMENT], RuleSettings(), trainer.counters.step, [0]):
+        modality = MODALITIES[self.corpus.settings.kind]
+        limits, opening = Limits(length=SAMPLE_LENGTH), Opening([DOCUMENT])
+        writing = modality.writing(modality, self.corpus.tokenizer, limits, opening, "")
+        for (symbol,) in generate(model, [DOCUMENT], RuleSettings(), trainer.counters.step, [0], writing.allowed):
             writing.feed(symbol)
             if writing.is_done():
                 break
-        return writing.text
+        return writing.continuation
 
     def _model(self, trainer: Trainer, weights: Mapping[str, Tensor]) -> LanguageModel:
         model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model)
@@ -307,7 +314,7 @@ class _Session:
             self.manifest.metrics = {"valid": valid.to_dict()}
         self._save(trainer, "interrupted" if interrupted else "finished", recall)
         looks = read_lines(self.writer.folder / METRICS)
-        self._draw(looks, valid.bits_per_character if valid and recall is not None else None)
+        self._draw(looks, valid.value if valid and recall is not None else None)
         speed = (counters.step - first) / max(1e-9, seconds) * settings.lanes * settings.window
         verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps)
         return Outcome(
@@ -325,14 +332,14 @@ class _Session:
     def _draw(self, looks: list[dict[str, Any]], recalled: float | None) -> None:
         if len(looks) < 2:
             return
-        unit, valid_unit = self.bits_per_nat, self.valid_bits_per_nat
+        in_bits = math.log(2) * self.unit.scale
         with contextlib.suppress(OSError):  # the picture is not worth the training
             draw_loss(
                 self.writer.folder / LOSS_PLOT,
                 [look["step"] for look in looks],
-                [look["train_nats"] * unit for look in looks],
-                [None if look["valid_nats"] is None else look["valid_nats"] * valid_unit for look in looks],
-                "bits per character",
-                self.corpus.splits["valid"].baselines,
+                [look["train_nats"] * self.train_scale for look in looks],
+                [None if look["valid_nats"] is None else look["valid_nats"] * self.valid_scale for look in looks],
+                self.unit.name,
+                {name: bits * in_bits for name, bits in self.corpus.splits["valid"].baselines.items()},
                 recalled,
             )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from seqgen.baselines import TRAINING_SYMBOLS, XZ_DICTIONARY, count_baselines, xz_bits
 from seqgen.splits import Split
 from seqgen.tokenizers import Tokenizer, bytes_of
+from seqgen.units import BITS_PER_CHARACTER
 
 XZ = "xz -9"
 COMPRESSED = 16 << 20
@@ -31,7 +32,7 @@ def count(splits: Mapping[str, Split], tokenizer: Tokenizer) -> dict[str, dict[s
         return {"valid": {}, "test": {}}
     characters = {name: split.characters for name, split in splits.items()}
     counted = count_baselines(train.ids, valid.ids, test.ids, tokenizer.size, characters)
-    if len(train) <= 0.9 * train.characters:
+    if tokenizer.unit == BITS_PER_CHARACTER and len(train) <= 0.9 * train.characters:
         alphabet = np.zeros(_CODE_POINTS, dtype=np.bool_)
         points = [_code_points(split, tokenizer, alphabet) for split in (train, valid, test)]
         ids = (np.cumsum(alphabet) - 1).astype(np.min_scalar_type(int(alphabet.sum())))

@@ -18,14 +18,15 @@ from seqgen import defaults
 from seqgen.cache import clean_cache
 from seqgen.corpus import prepare, read_split, reopen
 from seqgen.errors import DataError, UsageError
+from seqgen.modalities import MODALITIES
 from seqgen.recipe import TokenizerSettings
 from seqgen.sources import texts
 from seqgen.splits import SPLITS
-from seqgen.tokenizers import DOCUMENT, TOKENIZERS
+from seqgen.tokenizers import DOCUMENT
 from tests.corpora import PLAIN, PROSE, documents_of, entries, prepared, reopened, text_of, write
 from tests.test_modalities import titles, words
 
-every_tokenizer = pytest.mark.parametrize("kind", TOKENIZERS)
+every_tokenizer = pytest.mark.parametrize("kind", MODALITIES["text"].tokenizers)
 
 
 # From sources to ids
@@ -155,7 +156,9 @@ def test_a_folder_that_the_kind_leaves_out_is_not_learned() -> None:
     corpus = prepared("c")
     assert (corpus.settings.kind, corpus.characters) == ("code", len(program))
     assert corpus.left_out == {"build output": [str(Path("c/build").absolute())]}
-    assert read_split(("c",), corpus.settings, corpus.tokenizer, None).characters == len(program)
+    assert read_split(("c",), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, None).characters == len(
+        program
+    )
 
 
 def test_baselines_stand_beside_what_is_kept_apart() -> None:
@@ -383,17 +386,19 @@ def test_other_text_is_encoded_whole_with_the_tokenizer_of_the_model(kind: str) 
     write("other/x.txt", "A letter, 漢字.\r\n")
     write("other/y.txt", "Another.\n")
     line_end = "" if corpus.tokenizer.by_line else "\n"  # there a document is a line
-    split = read_split(("other",), corpus.settings, corpus.tokenizer, corpus)
+    split = read_split(("other",), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, corpus)
     assert corpus.tokenizer.decode(split.ids) == f"A letter, 漢字.{line_end}Another.{line_end}"
     assert (len(split.starts), split.characters) == (2, len("A letter, 漢字.Another.") + 2 * len(line_end))
     assert split.baselines.keys() >= {"unigram", "xz -9"}
-    assert read_split(("other",), corpus.settings, corpus.tokenizer, None).baselines == {}
+    assert read_split(("other",), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, None).baselines == {}
 
 
 def test_other_text_for_a_model_of_symbols_is_read_by_the_line() -> None:
     song = "C G Am F " * 40
     corpus = prepared(write("songs.txt", f"{song}\n" * 30))
-    split = read_split((write("other.txt", f"{song}\n{song}\n"),), corpus.settings, corpus.tokenizer, None)
+    split = read_split(
+        (write("other.txt", f"{song}\n{song}\n"),), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, None
+    )
     assert len(split.starts) == 2
 
 
@@ -401,17 +406,19 @@ def test_other_text_for_a_model_of_a_column_may_be_a_table_with_that_column_or_a
     corpus = prepared(write("a.csv", "id,text\n" + "".join(f"{i},{words(9, i)}\n" for i in range(90))), column="text")
     assert corpus.settings.documents == "row"
     for name, text in (("b.csv", 'text,more\n"one, two",x\nthree,y\n'), ("b.txt", "one, two")):
-        split = read_split((write(name, text),), corpus.settings, corpus.tokenizer, corpus)
+        split = read_split((write(name, text),), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, corpus)
         decoded = [corpus.tokenizer.decode(part) for part in np.split(split.ids, split.starts)[1:]]
         assert decoded == (["one, two", "three"] if name == "b.csv" else ["one, two"])
     with pytest.raises(DataError, match="no column 'text'"):
-        read_split((write("c.csv", "id,title\n1,x\n"),), corpus.settings, corpus.tokenizer, None)
+        read_split(
+            (write("c.csv", "id,title\n1,x\n"),), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, None
+        )
 
 
 def test_other_text_must_hold_text() -> None:
     corpus = prepared(write("a.txt"))
     with pytest.raises(DataError, match="no text in it"):
-        read_split((write("nothing.txt", ""),), corpus.settings, corpus.tokenizer, None)
+        read_split((write("nothing.txt", ""),), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, None)
 
 
 # What a review found
@@ -463,7 +470,13 @@ def test_symbols_are_kept_whole_where_a_long_line_is_cut(monkeypatch: pytest.Mon
 
 def test_other_text_has_the_documents_that_the_model_knows() -> None:
     corpus = prepared(write("titles.txt", titles(300)), documents="line")
-    split = read_split((write("other.txt", "One title\nAnother\nA third\n"),), corpus.settings, corpus.tokenizer, None)
+    split = read_split(
+        (write("other.txt", "One title\nAnother\nA third\n"),),
+        corpus.settings,
+        corpus.tokenizer_settings,
+        corpus.tokenizer,
+        None,
+    )
     assert len(split.starts) == 3
 
 

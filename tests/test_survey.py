@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from seqgen import survey
+from seqgen.corpus import Corpus
+from seqgen.duplicates import Repetition
+from seqgen.modalities import MODALITIES
 from seqgen.survey import summarize
-from seqgen.tokenizers import TOKENIZERS
 from tests.corpora import PLAIN, PROSE, prepared, write
 from tests.test_modalities import titles
 
-every_tokenizer = pytest.mark.parametrize("kind", TOKENIZERS)
+every_tokenizer = pytest.mark.parametrize("kind", MODALITIES["text"].tokenizers)
 
 
 @every_tokenizer
@@ -63,9 +65,15 @@ def test_documents_that_were_cut_count_as_wholes(split: str) -> None:
     assert summarize(corpus).lengths.tolist() == [len(PLAIN), len(PLAIN)]
 
 
+def repeated(corpus: Corpus) -> Repetition:
+    found = summarize(corpus).repetition
+    assert found
+    return found
+
+
 def test_a_summary_finds_what_is_repeated() -> None:
-    assert summarize(prepared(write("twice.txt", PROSE + PROSE))).repetition.characters == pytest.approx(0.5, abs=0.01)
-    assert summarize(prepared(write("once.txt"))).repetition.characters == 0
+    assert repeated(prepared(write("twice.txt", PROSE + PROSE))).characters == pytest.approx(0.5, abs=0.01)
+    assert repeated(prepared(write("once.txt"))).characters == 0
 
 
 @every_tokenizer
@@ -73,6 +81,7 @@ def test_lines_that_are_documents_are_repeated_lines_and_their_ends_are_no_part_
     once = sorted(set(titles(200).splitlines()))
     write("titles.txt", "".join(f"{line}\n" for line in [*once, *once]))
     summary = summarize(prepared("titles.txt", tokenizer={"kind": kind}, documents="line"))
+    assert summary.repetition
     assert summary.repetition.lines == pytest.approx(0.5)
     assert "\n" not in dict(summary.alphabet)
     assert summary.looked_at == sum(summary.lengths)

@@ -20,10 +20,10 @@ from seqgen import training
 from seqgen.checkpoint import TIMING, Checkpoint, TrainingState, read_lines
 from seqgen.corpus import prepare
 from seqgen.errors import CheckpointError, DataError, TrainingError, UsageError
+from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
 from seqgen.pacing import bend
 from seqgen.recipe import Recipe, merge
-from seqgen.tokenizers import TOKENIZERS
 from seqgen.trainer import Trainer
 from tests.texts import verse
 
@@ -80,7 +80,7 @@ def assert_same(one: TrainingState, two: TrainingState) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("tokenizer", MODALITIES["text"].tokenizers)
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_a_restored_trainer_goes_on_bit_for_bit(corpus_file: Path, cell: str, tokenizer: str, optimizer: str) -> None:
     settings: dict[str, dict[str, Any]] = {

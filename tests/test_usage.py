@@ -14,8 +14,8 @@ import torch
 
 import seqgen
 from seqgen.evaluation import nats_of
+from seqgen.modalities import MODALITIES
 from seqgen.runs import reopen_corpus
-from seqgen.tokenizers import TOKENIZERS
 from tests.commands import SMALL, Result, Run
 from tests.corpora import PLAIN, write
 from tests.sources import pack
@@ -40,7 +40,7 @@ def said_of_corpus(result: Result) -> str:
 # Symbols of every kind
 
 
-@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize("kind", MODALITIES["text"].tokenizers)
 def test_a_model_of_any_symbols_is_trained_sampled_and_measured_per_character(run: Run, kind: str) -> None:
     write("verse.txt", verse(6000) + "ß\n")
     settings = ["--tokenizer", kind, "--set", "tokenizer.vocabulary=320"]

@@ -91,11 +91,11 @@ def _live() -> Iterator[Listener]:
 
 
 def _figures(progress: Progress) -> str:
-    parts = [] if progress.train_bits is None else [f"train {progress.train_bits:.3f}"]
-    parts += [] if progress.valid_bits is None else [f"valid {progress.valid_bits:.3f}"]
+    parts = [] if progress.train is None else [f"train {progress.train:.3f}"]
+    parts += [] if progress.valid is None else [f"valid {progress.valid:.3f}"]
     left = int(progress.seconds_left)
     clock = f"{left // 60}:{left % 60:02d} left"
-    return f"{'  '.join(parts)} bits/char  {progress.symbols_per_second:,.0f}/s  {clock}"
+    return f"{'  '.join(parts)} {progress.unit.short}  {progress.symbols_per_second:,.0f}/s  {clock}"
 
 
 class _TensorBoard:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from seqgen.cli.common import checkpoint_argument, common_options, console, json_option, literal, print_json
+
+if TYPE_CHECKING:
+    from seqgen.modalities import Likeness
 
 
 @click.command("eval", short_help="Measure how well a model predicts text.")
@@ -17,10 +22,25 @@ from seqgen.cli.common import checkpoint_argument, common_options, console, json
     type=click.Choice(["test", "valid", "train"]),
     help="Of the model's own corpus. Default: test, or valid where there is no test text.",
 )
+@click.option(
+    "--samples",
+    metavar="N",
+    type=click.IntRange(2),
+    help="Music: also measure N samples beside held-out pieces: harmony, rhythm, voice leading, copied passages.",
+)
+@click.option("--random-seed", metavar="N", type=int, default=0, help="Of those samples. Default 0.")
 @click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
 @json_option
 @common_options
-def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device: str, as_json: bool) -> None:
+def command(
+    checkpoint: str,
+    corpus: tuple[str, ...],
+    split: str | None,
+    samples: int | None,
+    random_seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
     """Measure how well a model predicts text that it has not seen, beside simple baselines.
 
     Without CORPUS the text is what was held out of the model's own corpus. The unit is bits per character. In the same
@@ -33,26 +53,45 @@ def command(checkpoint: str, corpus: tuple[str, ...], split: str | None, device:
 
     from seqgen.api import load
 
-    result = load(checkpoint, device).evaluate(*corpus, split=split)
+    model = load(checkpoint, device)
+    result = model.evaluate(*corpus, split=split)
+    likenesses = model.compare(samples, random_seed) if samples else []
     if as_json:
-        print_json(result.to_dict())
+        compared = {"samples": [vars(likeness) for likeness in likenesses]} if samples else {}
+        print_json({**result.to_dict(), **compared})
         return
 
     from rich.table import Table
 
-    title = f"{checkpoint} on {result.split}: {result.characters:,} characters"
+    title = f"{checkpoint} on {result.split}: {result.characters:,} {result.unit.counted}s"
     table = Table(title=literal(title), title_justify="left")
     table.add_column("")
-    table.add_column("bits per character", justify="right")
-    table.add_row("this model", f"{result.bits_per_character:.3f}", style="bold")
+    table.add_column(result.unit.name, justify="right")
+    table.add_row("this model", f"{result.value:.3f}", style="bold")
     if result.nats_without_recall != result.nats:
-        table.add_row("  without what it recalls", f"{result.bits_without_recall:.3f}")
+        table.add_row("  without what it recalls", f"{result.value_without_recall:.3f}")
     for name, value in result.baselines.items():
         table.add_row(name, f"{value:.3f}")
     console().print(table)
     if result.split == "valid" and result.nats_without_recall != result.nats:
         click.echo("What recall is worth was learned from this text: the figure with it is a little too good.")
+    for name, figure in result.figures.items():
+        click.echo(f"{name.replace('_', ' ')}: {figure:,.4g}")
     perplexity, guessed = math.exp(result.nats_per_symbol), 100 * result.accuracy
     click.echo(
         f"{result.nats_per_symbol:.4f} nats per symbol, perplexity {perplexity:.2f}, {guessed:.1f} % of symbols guessed right"
     )
+    if likenesses:
+        _show_likenesses(likenesses, samples or 0)
+
+
+def _show_likenesses(likenesses: Sequence[Likeness], samples: int) -> None:
+    from rich.table import Table
+
+    table = Table(title=literal(f"{samples} samples beside held-out pieces"), title_justify="left")
+    for name in ("", "samples", "held out", "\u00b1", "unit"):
+        table.add_column(name, justify="left" if name in ("", "unit") else "right")
+    for one in likenesses:
+        figures = ("" if value is None else f"{value:.3g}" for value in (one.samples, one.held_out, one.error))
+        table.add_row(literal(one.name), *figures, literal(one.unit))
+    console().print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json, shown
+from seqgen.units import UNITS
 
 
 @click.command(short_help="Say what a checkpoint is and how it was made.")
@@ -40,9 +41,10 @@ def command(checkpoint: str, as_json: bool) -> None:
     click.echo(shown(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps"))
     if valid:
         others = ", ".join(f"{name} {value:.3f}" for name, value in valid["baselines"].items())
-        bits, alone = valid["bits_per_character"], valid.get("bits_per_character_without_recall")
-        without = f" ({alone:.3f} without what it recalls)" if alone not in (None, bits) else ""
-        click.echo(f"# validation: {bits:.3f} bits per character{without}; by counting alone: {others}")
+        unit = UNITS[valid["unit"]]
+        value, alone = valid[unit.key], valid.get(f"{unit.key}_without_recall")
+        without = f" ({alone:.3f} without what it recalls)" if alone not in (None, value) else ""
+        click.echo(f"# validation: {value:.3f} {unit.name}{without}; by counting alone: {others}")
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     click.echo(shown(f"# made with {versions}\n"))
     click.echo(shown(recipe.to_toml()), nl=False)

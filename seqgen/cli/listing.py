@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from seqgen.cli.common import common_options, console, json_option, literal, print_json, say
+from seqgen.units import UNITS
 
 
 @click.command("list", short_help="List the checkpoints at hand.")
@@ -16,10 +17,11 @@ def command(as_json: bool) -> None:
 
     from seqgen.checkpoint import list_checkpoints
 
-    table = Table("name", "kind", "tokens", "model", "steps", "bits per character", "status")
+    table = Table("name", "kind", "tokens", "model", "steps", "surprise", "status")
     for found in list_checkpoints():
         manifest, recipe = found.manifest, found.recipe
-        bits = manifest.metrics.get("valid", {}).get("bits_per_character")
+        valid = manifest.metrics.get("valid", {})
+        unit = UNITS.get(valid.get("unit", ""))
         if as_json:
             print_json(
                 {
@@ -28,7 +30,8 @@ def command(as_json: bool) -> None:
                     "kind": recipe.corpus.kind,
                     "status": manifest.status,
                     "step": manifest.step,
-                    "bits_per_character": bits,
+                    "bits_per_character": valid.get("bits_per_character"),
+                    "nats_per_note": valid.get("nats_per_note"),
                 }
             )
         model = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
@@ -38,7 +41,7 @@ def command(as_json: bool) -> None:
             literal(recipe.tokenizer.kind),
             literal(model),
             f"{manifest.step:,}",
-            f"{bits:.3f}" if bits else "-",
+            f"{valid[unit.key]:.3f} {unit.short}" if unit else "-",
             literal(manifest.status),
         )
     if not as_json and table.row_count:

@@ -12,6 +12,7 @@ from seqgen.cli.common import (
     check_output,
     checkpoint_argument,
     common_options,
+    console,
     json_option,
     numbered,
     print_json,
@@ -27,16 +28,22 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Grow samples from a seed.")
 @checkpoint_argument
-@click.option("--seed", metavar="TEXT", help="What the sample grows from. Default: nothing, as a document begins.")
 @click.option(
-    "--seed-file", metavar="FILE|-", help="Read it from a file or standard input; one final newline is dropped."
+    "--seed",
+    metavar="TEXT-OR-NOTES",
+    help="What the sample grows from: text, or notes such as C4 F#4:0.5 r:1 C4+E4+G4:2. Default: nothing, as a document begins.",
+)
+@click.option(
+    "--seed-file",
+    metavar="FILE|-",
+    help="Read it from a file or standard input; for music a MIDI file or score. One final newline of a text is dropped.",
 )
 @click.option(
     "-n",
     "--length",
     metavar="N",
     type=click.IntRange(0),
-    help="Characters to write at most. Default: until a document or a sentence ends.",
+    help="Characters or notes to write at most. Default: until a document or a sentence ends.",
 )
 @click.option(
     "-t",
@@ -71,6 +78,33 @@ if TYPE_CHECKING:
     help="Write to this file instead, byte for byte; of several samples p.txt becomes p-01.txt...",
 )
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option(
+    "--format", "file_format", metavar="FORMAT", help="Music: what -o - writes: mid, musicxml, abc, png, notes."
+)
+@click.option("--bars", metavar="N", type=click.IntRange(1), help="Music: so many bars in all, an upbeat not counted.")
+@click.option("--key", metavar="KEY", help='Music: "D minor", one of those learned.')
+@click.option("--metre", metavar="METRE", help="Music: 3/4, one of those learned.")
+@click.option("--range", "pitches", metavar="LOW-HIGH", help="Music: no pitch beyond these, such as C3-C6.")
+@click.option("--seed-bars", metavar="N", type=click.IntRange(1), help="Music: only so many bars of the seed.")
+@click.option(
+    "--tempo",
+    metavar="BPM",
+    type=click.FloatRange(5, 1000),
+    help="Music: quarter notes a minute, in files and on playing.",
+)
+@click.option(
+    "--program",
+    metavar="N",
+    type=click.IntRange(0, 127),
+    help="Music: the General MIDI instrument of all parts, 0 to 127.",
+)
+@click.option("--transpose", metavar="N", type=int, default=0, help="Music: write everything N semitones higher.")
+@click.option(
+    "--soundfont",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Music: the instruments for .wav (.sf2 or .sf3).",
+)
 @click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
 @json_option
 @common_options
@@ -79,26 +113,36 @@ def command(
 ) -> None:
     """Grow samples from a seed, drawn symbol by symbol from a trained model.
 
+    A model of music writes what the endings of -o say: .mid, .musicxml, .abc, .png, .wav or .notes; without -o notes, which can
+    be a seed again, and a small picture.
+
     \b
         seqgen sample diary --seed "Dear " -n 500 -t 0.8
         seqgen sample diary --count 10 --json
+        seqgen sample bach --seed G4 --bars 12 -o piece.mid -o piece.png
     """
-    seed = _read_seed(seed, seed_file)
     count = options["count"]
     for path in output:
         for index in range(count):
             if str(path) != "-":
                 check_output(numbered(path, index, count), options["force"])
+    _check_format(output, options["file_format"])
 
     from seqgen.api import load
     from seqgen.decoding.rules import RuleSettings
     from seqgen.generation import SampleSettings
+    from seqgen.writing import Rendering
 
     rules = RuleSettings(
         temperature=options["temperature"], top_k=options["top_k"], top_p=options["top_p"], min_p=options["min_p"]
     )
-    settings = SampleSettings(rules=rules, length=options["length"], stop=options["stop"], recall=options["recall"])
+    limits = {name: options[name] for name in ("length", "stop", "recall", "bars", "key", "metre", "pitches")}
+    settings = SampleSettings(rules=rules, **limits)
+    rendering = Rendering(options["tempo"], options["program"], options["transpose"], options["soundfont"])
     model = load(checkpoint, options["device"])
+    seed = model.read_seed(seed, *_seed_bytes(seed, seed_file), options["seed_bars"])
+    suffixes = [f".{options['file_format'] or 'notes'}" if str(path) == "-" else path.suffix for path in output]
+    model.check_suffixes(suffixes, rendering)
     if seed.strip().isdigit() and options["random_seed"] is None:
         say(
             f"hint: --seed {seed} is text that the sample grows from; the random number generator's seed is --random-seed"
@@ -112,13 +156,16 @@ def command(
         if sample.index == 0:
             say(f"random seed {sample.random_seed}", dim=True)
         interrupted = _deliver(sample, streaming=count == 1 and not output and not as_json)
+        if not output and not as_json and (picture := sample.picture(*_screen())):
+            say(picture)
         files = [path if str(path) == "-" else numbered(path, sample.index, count) for path in output]
-        for path in files:
+        for path, suffix in zip(files, suffixes, strict=True):
+            data = sample.render(suffix, rendering)
             if str(path) == "-":
-                sys.stdout.buffer.write(sample.data)
+                sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
             else:
-                write_file(path, sample.data)
+                write_file(path, data)
                 say(str(path))
         if as_json:
             print_json(sample.to_dict([str(path) for path in files], settings))
@@ -150,18 +197,24 @@ def _describe(part: str) -> str:
     return f"{part!r} (U+{ord(part):04X})" if len(part) == 1 else repr(part)
 
 
-def _read_seed(seed: str | None, seed_file: str | None) -> str:
+def _seed_bytes(seed: str | None, seed_file: str | None) -> tuple[bytes | None, str]:
+    """What the seed's file holds, and its name; None where there is no such file."""
     if seed is not None and seed_file is not None:
         raise click.UsageError("--seed and --seed-file contradict each other. Give only one of them.")
     if seed_file is None:
-        return seed or ""
+        return None, ""
     try:
-        data = sys.stdin.buffer.read() if seed_file == "-" else Path(seed_file).read_bytes()
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"not utf-8 at byte {error.start}", where=seed_file, hint="Convert it to UTF-8 first."
-        ) from error
+        return sys.stdin.buffer.read() if seed_file == "-" else Path(seed_file).read_bytes(), seed_file
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=seed_file) from error
-    return text.removesuffix("\n")
+
+
+def _check_format(output: tuple[Path, ...], file_format: str | None) -> None:
+    if file_format is not None and not any(str(path) == "-" for path in output):
+        raise click.UsageError("--format says what -o - writes; the ending of a file says it itself.")
+
+
+def _screen() -> tuple[int, bool]:
+    """How wide a picture on the terminal may be, and whether in colour."""
+    terminal = console(stderr=True)
+    return terminal.width, terminal.is_terminal and not terminal.no_color

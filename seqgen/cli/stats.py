@@ -56,57 +56,77 @@ def _plain(corpus: Corpus, summary: Summary) -> dict[str, Any]:
         "tokenizer": corpus.tokenizer_settings.kind,
         "documents_are": corpus.settings.documents,
         "documents": corpus.documents,
-        "characters": corpus.characters,
+        f"{corpus.tokenizer.unit.counted}s": corpus.characters,
         "split_by": corpus.split_by,
         "splits": {
-            name: {"documents": len(split.starts), "characters": split.characters, "symbols": len(split)}
+            name: {
+                "documents": len(split.starts),
+                f"{corpus.tokenizer.unit.counted}s": split.characters,
+                "symbols": len(split),
+            }
             for name, split in corpus.splits.items()
         },
-        "document_characters": {
+        f"document_{corpus.tokenizer.unit.counted}s": {
             "mean": float(summary.lengths.mean()),
             "shortest": int(summary.lengths.min()),
             "longest": int(summary.lengths.max()),
         },
         "looked_at": summary.looked_at,
-        "alphabet": "".join(character for character, _ in summary.alphabet),
-        "repetition": vars(summary.repetition),
+        "alphabet": ("" if summary.repetition else " ").join(symbol for symbol, _ in summary.alphabet),
+        "repetition": vars(summary.repetition) if summary.repetition else None,
         "left_out": corpus.left_out,
-        "notes": list(corpus.notes),
+        "remarks": list(corpus.notes),
     }
 
 
 def _show(corpus: Corpus, summary: Summary) -> None:
     from rich.table import Table
 
+    from seqgen.modalities import MODALITIES
     from seqgen.sources.tables import count_left_out
 
     tokens = corpus.tokenizer_settings.kind
-    title = f"{corpus.settings.kind}; a document is a {corpus.settings.documents}"
+    modality = MODALITIES[corpus.settings.kind]
+    unit = corpus.settings.documents if modality.divide is None else modality.document
+    title = f"{corpus.settings.kind}; a document is a {unit}"
     table = Table(title=literal(title), title_justify="left")
     table.add_column("")
-    for name in ("documents", "characters", f"symbols ({tokens})"):
+    for name in ("documents", f"{corpus.tokenizer.unit.counted}s", f"symbols ({tokens})"):
         table.add_column(name, justify="right")
     for name, split in corpus.splits.items():
         table.add_row(name, f"{len(split.starts):,}", f"{split.characters:,}", f"{len(split):,}")
     console().print(table)
-    lengths, repeated = summary.lengths, summary.repetition
+    lengths = summary.lengths
     click.echo(f"split {corpus.settings.split} by {corpus.split_by}")
+    if sum(len(split.starts) for split in corpus.splits.values()) > corpus.documents > len(corpus.splits):
+        click.echo(
+            f"{corpus.documents:,} {modality.document}s; those for training count once for each key they are learned in"
+        )
     if len(lengths) > 1:
-        spread = f"shortest {lengths.min():,}, mean {lengths.mean():,.1f}, longest {lengths.max():,} characters"
-        click.echo(f"documents: {spread}")
-    common = " ".join(repr(character)[1:-1] for character, _ in summary.alphabet[:SHOWN_CHARACTERS])
-    where = "" if summary.looked_at >= corpus.characters else f" in {summary.looked_at:,} characters looked at"
-    click.echo(f"alphabet: {len(summary.alphabet):,} characters{where}, the most frequent: {common}")
-    click.echo(
-        f"repetition{where}: {repeated.characters:.1%} stands in stretches of 50 characters that occurred before; "
-        f"{repeated.lines:.1%} of the lines occurred before"
-    )
+        spread = f"shortest {lengths.min():,}, mean {lengths.mean():,.1f}, longest {lengths.max():,}"
+        click.echo(f"documents: {spread} {corpus.tokenizer.unit.counted}s")
+    _show_content(corpus, summary)
     for note in corpus.notes:
         say(note)
     for reason, names in corpus.left_out.items():
         count = count_left_out(names)
         more = f" and {count - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
         click.echo(shown(f"left out, {reason}: {count:,} ({', '.join(names[:SHOWN_NAMES])}{more})"))
+
+
+def _show_content(corpus: Corpus, summary: Summary) -> None:
+    counted, repeated = corpus.tokenizer.unit.counted, summary.repetition
+    where = "" if summary.looked_at >= corpus.characters else f" in {summary.looked_at:,} {counted}s looked at"
+    frequent = summary.alphabet[:SHOWN_CHARACTERS]
+    if repeated is None:
+        click.echo(f"{len(summary.alphabet):,} words, the most frequent: {', '.join(word for word, _ in frequent)}")
+        return
+    common = " ".join(repr(character)[1:-1] for character, _ in frequent)
+    click.echo(f"alphabet: {len(summary.alphabet):,} characters{where}, the most frequent: {common}")
+    click.echo(
+        f"repetition{where}: {repeated.characters:.1%} stands in stretches of 50 characters that occurred before; "
+        f"{repeated.lines:.1%} of the lines occurred before"
+    )
 
 
 def _draw(picture: Path, corpora: tuple[str, ...], corpus: Corpus, summary: Summary) -> None:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     metavar="CHECKPOINT",
     help="Begin with the weights of a trained model: for a small text, after training on a larger one of its kind.",
 )
+@click.option("--strict", is_flag=True, help="Stop at the first file that cannot be used, instead of leaving it out.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run, or train a finished one further.")
 @click.option("--device", metavar="DEVICE", help="auto, cpu, cuda or mps. Default auto.")
 @click.option("--threads", metavar="N", type=click.IntRange(1), help="Processor threads. Default: one a core.")
@@ -117,6 +118,7 @@ def command(
         "threads",
         "random_seed",
         "init_from",
+        "strict",
     )
 
     from seqgen.cli.display import display_for
@@ -137,14 +139,16 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     where = shlex.quote(folder.name if by_name else str(folder))
     how = f"--name {where}" if by_name else f"--out {where}"
     if outcome.valid:
-        bits, nats = outcome.valid.bits_per_character, outcome.valid.nats_per_symbol
-        figures = f"{bits:.3f} bits per character on validation text ({nats:.4f} nats per symbol"
-        alone = outcome.valid.bits_without_recall
-        figures += f"; {alone:.3f} bits without what it recalls)" if alone != bits else ")"
+        value, nats, unit = outcome.valid.value, outcome.valid.nats_per_symbol, outcome.valid.unit
+        figures = f"{value:.3f} {unit.name} on validation {unit.matter} ({nats:.4f} nats per symbol"
+        alone = outcome.valid.value_without_recall
+        figures += f"; {alone:.3f} {unit.name.split()[0]} without what it recalls)" if alone != value else ")"
         others = ", ".join(f"{name} {value:.3f}" for name, value in outcome.valid.baselines.items())
         say(f"{figures}; by counting alone: {others}" if others else figures)
         if alone > min(outcome.valid.baselines.values(), default=math.inf):
-            say(f"Counting alone is still better than this model{'' if alone == bits else ' without what it recalls'}.")
+            say(
+                f"Counting alone is still better than this model{'' if alone == value else ' without what it recalls'}."
+            )
     say(outcome.verdict.sentence)
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"
     if outcome.verdict.name in ("interrupted", "improving"):

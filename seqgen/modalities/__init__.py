@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from seqgen.modalities.base import Modality, Reason
+from seqgen.modalities.base import Likeness, Modality, Reason
 from seqgen.modalities.code import CODE
+from seqgen.modalities.music import MUSIC
 from seqgen.modalities.text import TEXT
 
-__all__ = ["MODALITIES", "Modality", "Reason", "guess_kind"]
+__all__ = ["MODALITIES", "Likeness", "Modality", "Reason", "guess_kind"]
 
-MODALITIES: dict[str, Modality] = {modality.name: modality for modality in (TEXT, CODE)}
+MODALITIES: dict[str, Modality] = {modality.name: modality for modality in (TEXT, CODE, MUSIC)}
 
 
 def guess_kind(paths: Iterable[PurePath]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from seqgen.modalities.base import Modality, Reason
+from seqgen.modalities.streaming import TextWriting
+from seqgen.modalities.text import TEXT_TOKENIZERS, check_files, prompt, read_seed
 
 _ENDINGS = """
 py pyi c h cc cpp cxx hh hpp cs java kt scala js jsx mjs ts tsx go rs rb php pl pm lua r jl swift m mm hs ml mli ex exs erl
@@ -75,12 +77,23 @@ def end(text: str) -> int | None:
 CODE = Modality(
     name="code",
     title="code: source files of any language",
+    document="document",
     affinity=affinity,
     skip_folder=skip_folder,
     skip_file=skip_file,
-    reads_formats=False,
-    may_be_symbols=False,
+    conversion="",
+    notice=lambda heads: {},
+    noticed=(),
+    tokenizers=TEXT_TOKENIZERS,
+    outline=None,
+    count=len,
+    divide=None,
     guess_documents=guess_documents,
+    writing=TextWriting,
+    prompt=prompt,
+    read_seed=read_seed,
+    check_files=check_files,
+    compare=None,
     end=end,
     lead="\n\n\n",
     end_name="block",

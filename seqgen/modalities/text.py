@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
+from seqgen.defaults import looks_like_symbols
+from seqgen.errors import DataError, UsageError
 from seqgen.modalities.base import Modality, Reason
+from seqgen.modalities.streaming import TextWriting
+from seqgen.tokenizers import DOCUMENT, Tokenizer
+from seqgen.writing import Rendering
 
 SUFFIXES = {
     ".txt",
@@ -81,21 +87,68 @@ def guess_documents(texts: Sequence[str]) -> str:
     return "file"
 
 
+def notice(heads: Sequence[str]) -> dict[str, Any]:
+    """Whitespace-separated symbols of another kind than words: moves, chords."""
+    return SYMBOLS if looks_like_symbols(heads) else {}
+
+
+def prompt(tokenizer: Tokenizer, seed: str) -> list[int]:
+    """The beginning of a document, and the seed."""
+    return [DOCUMENT, *tokenizer.encode(seed).tolist()]
+
+
+def read_seed(seed: str, data: bytes | None, name: str, bars: int | None) -> str:
+    """What was typed; or a file of UTF-8, but for one final newline.
+
+    Raises:
+        DataError: it is not UTF-8.
+        UsageError: a text has no bars.
+    """
+    if bars is not None:
+        raise UsageError("--seed-bars is for music", hint="Leave it out.")
+    if data is None:
+        return seed
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"not utf-8 at byte {error.start}", where=name, hint="Convert it to UTF-8 first.") from error
+
+
+def check_files(suffixes: Sequence[str], rendering: Rendering) -> None:
+    """A text may be called anything, but it is not played."""
+    if rendering != Rendering():
+        raise UsageError("--tempo, --program, --transpose and --soundfont are for music", hint="Leave them out.")
+
+
 def end(text: str) -> int | None:
     """After the first full stop, question or exclamation mark that is followed by white space; a wide one by anything."""
     match = _SENTENCE_END.search(text)
     return match.end() if match else None
 
 
+TEXT_TOKENIZERS = ("characters", "bytes", "bpe", "unigram", "symbols")
+SYMBOLS = {"kind": "symbols"}
+
 TEXT = Modality(
     name="text",
     title="text: prose, verse, lists",
+    document="document",
     affinity=affinity,
     skip_folder=skip_folder,
     skip_file=skip_file,
-    reads_formats=True,
-    may_be_symbols=True,
+    conversion="formats",
+    notice=notice,
+    noticed=[SYMBOLS],
+    tokenizers=TEXT_TOKENIZERS,
+    outline=None,
+    count=len,
+    divide=None,
     guess_documents=guess_documents,
+    writing=TextWriting,
+    prompt=prompt,
+    read_seed=read_seed,
+    check_files=check_files,
+    compare=None,
     end=end,
     lead="",
     end_name="sentence",

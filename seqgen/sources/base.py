@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from seqgen.errors import DataError
+
 
 @dataclass(frozen=True)
 class Source:
@@ -50,10 +52,27 @@ class Source:
 
 @dataclass
 class LeftOut:
-    """Why what was left out: reason -> names."""
+    """Why what was left out: reason -> names.
+
+    Attributes:
+        strict: what cannot be used is an error instead.
+    """
 
     names: dict[str, list[str]] = field(default_factory=dict)
+    strict: bool = False
     _seen: set[tuple[str, str]] = field(default_factory=set, repr=False)
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Counts what should be usable and is not.
+
+        Raises:
+            DataError: it may not be left out.
+        """
+        if self.strict:
+            raise DataError(
+                reason, where=name, hint="Take it out of the corpus; without --strict it would be left out."
+            )
+        self.add(name, reason)
 
     def add(self, name: str, reason: str) -> None:
         """Counts one file or folder, once however often it is found."""

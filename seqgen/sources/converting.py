@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from seqgen.errors import DataError
+from seqgen.scores.reading import SUFFIXES, File, read_all
 from seqgen.sources.base import LeftOut, Source
 from seqgen.sources.formats import CONVERSIONS, FORMATS, convert, refusal
 from seqgen.sources.texts import unreadable
 
 
-def convert_all(sources: list[Source], folder: Path, left_out: LeftOut) -> list[Source]:
-    """The sources, those of a known format replaced by their text.
+def convert_all(sources: list[Source], conversion: str, folder: Path, left_out: LeftOut) -> list[Source]:
+    """The sources, those that are not plain text replaced by their text.
 
     Args:
         sources: of any format.
+        conversion: from the table of `CONVERTERS`; empty: all are text.
         folder: for the texts; the sources that are returned can be read as long as it exists.
         left_out: takes those that the user has not named and that cannot be converted.
 
     Raises:
         DataError: one that the user has named cannot be converted, or a text cannot be written.
     """
+    if not conversion:
+        return sources
     kept = []
-    for number, source in enumerate(sources):
-        try:
-            text = _convert(source)
-        except DataError as error:
+    for number, (source, text) in enumerate(CONVERTERS[conversion](sources, left_out)):
+        if isinstance(text, DataError):
             if source.asked_for:
-                raise
-            left_out.add(source.name, error.what)
+                raise text
+            left_out.refuse(source.name, text.what)
             continue
         kept.append(source if text is None else _keep(text, source, folder / f"{number}.txt"))
     return kept
+
+
+Converted = Iterator[tuple[Source, str | DataError | None]]
+"""Each source with its text; None where it is text already, an error where it cannot be converted."""
+
+
+def _convert_formats(sources: list[Source], left_out: LeftOut) -> Converted:
+    for source in sources:
+        try:
+            yield source, _convert(source)
+        except DataError as error:
+            yield source, error
+
+
+def _convert_scores(sources: list[Source], left_out: LeftOut) -> Converted:
+    """Music is read in worker processes, several files at a time."""
+    files = (File(source.name, source.suffix, source.open) for source in sources if source.suffix in SUFFIXES)
+    results = read_all(files)
+    for source in sources:
+        if source.suffix not in SUFFIXES:
+            yield source, None
+            continue
+        result = next(results)
+        if isinstance(result, DataError):
+            yield source, result
+            continue
+        for tune in result.skipped:
+            left_out.refuse(f"{source.name}: {tune}", "tune that cannot be read")
+        yield source, result.text
+
+
+CONVERTERS: dict[str, Callable[[list[Source], LeftOut], Converted]] = {
+    "formats": _convert_formats,
+    "scores": _convert_scores,
+}
 
 
 def _convert(source: Source) -> str | None:
