@@ -105,13 +105,14 @@ def finish(piece: Piece) -> Piece:
         DataError: as `check_size` does.
     """
     check_size(piece.notes, piece.end)
+    last = max((end for _, end in piece.bars()), default=piece.end)  # a repeat may follow a rest
     return Piece(
         piece.parts,
         tuple(metre for metre in piece.metres if metre.start < piece.end),
         tuple(key for key in piece.keys if key.start < piece.end),
         tuple(tempo for tempo in piece.tempos if tempo.start < piece.end),
         piece.pickup,
-        tuple(mark for mark in piece.marks if mark.start <= piece.end),
+        tuple(mark for mark in piece.marks if mark.start <= last),
         piece.title,
     )
 
