@@ -90,7 +90,8 @@ class TokenizerSettings:
 
     kind: str = "characters"
     """A name from `TOKENIZERS`: `characters` (Unicode code points), `bytes` (of the text's UTF-8), `bpe` or `unigram`
-    (pieces of words, learned from the text), or `symbols` (whatever stands between whitespace)."""
+    (pieces of words, learned from the text), or `symbols` (whatever stands between whitespace); of music `melody`, `voices`,
+    `remi`, `tsd` or `frames` (docs/music.md)."""
     min_count: int = 2
     """`characters`, `symbols`: what is seen less often than this in the training text is spelled in bytes, so that the
     model learns to. `bpe`, `unigram`: the same for characters, in the sample that pieces are learned from."""

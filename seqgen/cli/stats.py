@@ -19,7 +19,7 @@ SHOWN_CHARACTERS = 40
 
 @click.command(short_help="Say what a corpus holds and what is left out.")
 @click.argument("corpora", metavar="CORPUS...", nargs=-1, required=True)
-@click.option("--kind", metavar="KIND", help="text or code. Default: guessed.")
+@click.option("--kind", metavar="KIND", help="text, code or music. Default: guessed.")
 @click.option("--documents", metavar="HOW", help="file, line, blank-line, or a separator. Default: guessed.")
 @click.option("--column", metavar="NAME", help="The column of a table (CSV, TSV, JSONL) to read.")
 @click.option("--encoding", metavar="NAME", help="The text encoding of the files. Default utf-8.")

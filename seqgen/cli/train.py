@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--epochs", metavar="N", help="Train for so many passes over the text instead; +N with --resume.")
 @click.option("--name", metavar="NAME", help="Write to checkpoints/NAME. Default: the corpus's name, counted up.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write to this folder instead.")
-@click.option("--kind", metavar="KIND", help="What the corpus is: text or code. Default: guessed and said.")
+@click.option("--kind", metavar="KIND", help="What the corpus is: text, code or music. Default: guessed and said.")
 @click.option(
     "--documents",
     metavar="HOW",
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 @click.option(
     "--tokenizer",
     metavar="NAME",
-    help="What a symbol is: characters, bytes, bpe, unigram or symbols. Default: chosen for the corpus.",
+    help="What a symbol is: characters, bytes, bpe, unigram or symbols; of music melody, voices, remi, tsd or frames. "
+    "Default: chosen for the corpus.",
 )
 @click.option("--cell", metavar="CELL", help="The recurrent cell: lstm, gru or rnn. Default lstm.")
 @click.option(
