@@ -151,7 +151,7 @@ class Loaded:
         self.device = pick_device(device)
         self.tokenizer = checkpoint.tokenizer()
         self.modality = MODALITIES[checkpoint.recipe.corpus.kind]
-        self.model = checkpoint.load_model(self.tokenizer.size, self.device)
+        self.model = checkpoint.load_model(self.tokenizer, self.device)
 
     def sample(
         self,

@@ -25,7 +25,7 @@ from seqgen import __version__
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
 from seqgen.modalities import MODALITIES
 from seqgen.recipe import Recipe
-from seqgen.tokenizers import TOKENIZERS, Tokenizer
+from seqgen.tokenizers import TOKENIZERS, Tokenizer, parts_matrix
 
 if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqgen list` need not wait for it
     from torch import Tensor
@@ -82,6 +82,14 @@ class TrainingState:
     values: dict[str, Any]
 
 
+def parts_of(tokenizer: Tokenizer) -> Tensor | None:
+    """Which parts each symbol has, as a model wants to know it: (symbols, parts), or None."""
+    import torch
+
+    matrix = parts_matrix(tokenizer)
+    return None if matrix is None else torch.from_numpy(matrix)
+
+
 class Checkpoint:
     """A checkpoint folder, opened for reading.
 
@@ -116,11 +124,11 @@ class Checkpoint:
         except ValueError as error:
             raise CheckpointError(f"not a tokenizer of kind {kind}: {error}", where=str(path)) from error
 
-    def load_model(self, size: int, device: str = "cpu") -> LanguageModel:
+    def load_model(self, tokenizer: Tokenizer, device: str = "cpu") -> LanguageModel:
         """The trained network in evaluation mode, its file verified before anything is allocated.
 
         Args:
-            size: how many symbols the tokenizer has.
+            tokenizer: the checkpoint's own.
             device: where the weights go.
         """
         import torch
@@ -139,8 +147,9 @@ class Checkpoint:
             raise CheckpointError(
                 f"unknown model {self.manifest.model!r}", where=str(self.folder), hint="A newer seqgen may know it."
             )
+        parts = parts_of(tokenizer)
         with torch.device("meta"):
-            model = MODELS[self.manifest.model](size, self.recipe.model)
+            model = MODELS[self.manifest.model](tokenizer.size, self.recipe.model, parts)
         wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
         misshapen = recall is not None and recall.shape != TABLE_SHAPE
         if misshapen or {name: tensor.shape for name, tensor in weights.items()} != wanted:

@@ -102,7 +102,7 @@ def inherit(name: str) -> Inheritance:
             hint="Begin a new training with --init-from, or bring the old checkpoint back.",
         )
     tokenizer = checkpoint.tokenizer()
-    model = checkpoint.load_model(tokenizer.size)
+    model = checkpoint.load_model(tokenizer)
     settings = {field.name: getattr(checkpoint.recipe.model, field.name) for field in dataclasses.fields(ModelSettings)}
     return Inheritance(
         (checkpoint.folder / checkpoint.manifest.weights).absolute(),

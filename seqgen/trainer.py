@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqgen.checkpoint import TrainingState
+from seqgen.checkpoint import TrainingState, parts_of
 from seqgen.corpus import Corpus
 from seqgen.errors import TrainingError
 from seqgen.evaluation import validation_nats
@@ -83,7 +83,7 @@ class Trainer:
             settings.random_seed,
             line_end,
         )
-        self.model = MODELS[model](corpus.tokenizer.size, recipe.model)
+        self.model = MODELS[model](corpus.tokenizer.size, recipe.model, parts_of(corpus.tokenizer))
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
         if inheritance is not None:
             inheritance.pass_on(self.model, corpus.tokenizer)
@@ -96,7 +96,8 @@ class Trainer:
         self._highest = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.hidden: State = self.model.zero_state(settings.lanes)
         self.counters = Counters(steps=settings.steps, schedule=settings.schedule)
-        self._judge = MODELS[model](corpus.tokenizer.size, recipe.model).to(settings.device).eval()
+        judge = MODELS[model](corpus.tokenizer.size, recipe.model, parts_of(corpus.tokenizer))
+        self._judge = judge.to(settings.device).eval()
 
     @property
     def finished(self) -> bool:

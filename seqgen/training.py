@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read_lines
+from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, parts_of, read_lines
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
@@ -285,7 +285,8 @@ class _Session:
         return writing.continuation
 
     def _model(self, trainer: Trainer, weights: Mapping[str, Tensor]) -> LanguageModel:
-        model = MODELS[self.manifest.model](self.corpus.tokenizer.size, trainer.recipe.model)
+        tokenizer = self.corpus.tokenizer
+        model = MODELS[self.manifest.model](tokenizer.size, trainer.recipe.model, parts_of(tokenizer))
         model.load_state_dict(weights)
         return model.to(trainer.recipe.training.device).eval()
 

@@ -192,6 +192,75 @@ def test_equal_generators_make_equal_weights(name: str) -> None:
     assert all(torch.equal(first, second) for first, second in zip(one.parameters(), two.parameters(), strict=True))
 
 
+PARTS = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], *[[0.0, 0.0]] * (SYMBOLS - 3)])
+"""Symbols 0 and 1 share a part, 2 has another, the rest have none."""
+
+
+def build_with_parts(**settings: object) -> LanguageModel:
+    model = LanguageModel(SYMBOLS, ModelSettings(**{"hidden": 8, "embedding": 8, **settings}), PARTS)  # type: ignore[arg-type]
+    model.reset_parameters(torch.Generator().manual_seed(1))
+    return model
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_symbols_add_the_rows_of_their_parts_to_their_own(tied: bool) -> None:
+    model = build_with_parts(tied=tied)
+    embedding, output = model.tables()
+    torch.testing.assert_close(embedding[1], model.embedding[1] + model.embedding_parts[0])
+    torch.testing.assert_close(embedding[5], model.embedding[5])
+    if model.output is not None and model.output_parts is not None:
+        torch.testing.assert_close(output[2], model.output[2] + model.output_parts[1])
+    assert torch.equal(embedding, output) == tied == (model.output is None)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_learned_of_one_symbol_holds_for_those_with_the_same_part(tied: bool) -> None:
+    model = build_with_parts(tied=tied)
+    inputs = torch.tensor([[0], [0]])
+    nats, _ = model.loss(Batch(inputs, torch.tensor([[0], [0]])), model.zero_state(1))
+    (shared,) = torch.autograd.grad(nats.sum(), [model.embedding_parts])
+    assert shared[0].abs().sum() > 0
+    before = model.tables()[0][1].clone()
+    with torch.no_grad():
+        model.embedding_parts.sub_(shared)
+    assert not torch.equal(model.tables()[0][1], before)  # symbol 1 was never seen
+
+
+def test_stepping_knows_the_parts_too() -> None:
+    model = build_with_parts().eval()
+    ids = torch.tensor([[0, 2, 1, 5, 2]])
+    whole, _ = model.start(ids)
+    logits, state = model.start(ids[:, :1])
+    for time in range(1, ids.shape[1]):
+        logits, state = model.step(ids[:, time], state)
+    torch.testing.assert_close(logits, whole, atol=1e-4, rtol=0)
+
+
+def test_parts_are_no_part_of_the_weights_but_their_rows_are() -> None:
+    names = build_with_parts().state_dict().keys()
+    assert "parts" not in names
+    assert {"embedding_parts", "output_parts"} <= names
+    assert not {"embedding_parts", "output_parts"} & build().state_dict().keys()
+
+
+def test_the_rows_of_parts_are_taken_over_and_new_parts_stay_fresh() -> None:
+    old, new = build_with_parts(), LanguageModel(SYMBOLS + 1, ModelSettings(hidden=8, embedding=8), more_parts())
+    new.reset_parameters(torch.Generator().manual_seed(9))
+    fresh = new.embedding_parts[2].clone()
+    new.adopt(old.state_dict(), torch.tensor([*range(SYMBOLS), -1]))
+    assert torch.equal(new.embedding_parts[:2], old.embedding_parts)
+    assert torch.equal(new.embedding_parts[2], fresh)
+    torch.testing.assert_close(new.tables()[0][:SYMBOLS], old.tables()[0])
+
+
+def more_parts() -> torch.Tensor:
+    """The same with one more symbol, which has a part of its own."""
+    wider = torch.zeros(SYMBOLS + 1, 3)
+    wider[:SYMBOLS, :2] = PARTS
+    wider[SYMBOLS, 2] = 1
+    return wider
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_gpu_computes_what_the_processor_computes(cell: str) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores.notation import parse, write
 from seqgen.scores.piece import TICKS, Key, Metre, Note, Part, Piece
-from seqgen.tokenizers import DOCUMENT, Ids
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, parts_matrix
 from seqgen.tokenizers.grid import (
     COUNTED_DOWN,
     FAR,
@@ -358,3 +358,16 @@ def test_figures_are_means_over_the_steps_of_each_piece() -> None:
     assert CHORALES.figures(ids, nats) == pytest.approx(
         {"frames": steps, "nats_per_frame": nats.sum() / steps, "nats_per_frame_from_second": later / (steps - 3)}
     )
+
+
+def test_words_share_what_is_the_same_in_music() -> None:
+    tokenizer = build([parse("key: G minor\nmetre: 2/4\nS: G4 A4^\nA: G3:2\nT: D3:2\nB: G2:2")])
+    parts = dict(zip(tokenizer.words, tokenizer.parts()[1:], strict=True))
+    assert tokenizer.parts()[0] == []
+    assert {"pitch 67", "class 7"} <= {*parts["0 67"]} and "class 7" in parts["1 55"] and "class 7" in parts["key G minor"]
+    assert not {*parts["0 67"]} & {*parts["step 0 4"]}
+    matrix = parts_matrix(tokenizer)
+    assert matrix is not None
+    assert matrix.shape[0] == tokenizer.size
+    assert matrix.sum() == sum(map(len, tokenizer.parts()))
+    assert parts_matrix(TOKENIZERS["bytes"]()) is None

@@ -19,6 +19,8 @@ PROMPT_WINDOW = 512
 
 SYMBOL_ROWS = ("embedding", "output", "output_bias")
 """The weights that have a row for each symbol."""
+PART_ROWS = ("embedding_parts", "output_parts")
+"""Those that have a row for each part of symbols."""
 
 
 class Batch(NamedTuple):
@@ -34,9 +36,11 @@ class LanguageModel(nn.Module):
     Args:
         size: how many symbols there are.
         settings: the shape and the dropouts.
+        parts: which parts each symbol has, ones in (symbols, parts); None: each stands for itself. A symbol's rows are its
+            own and those of its parts added up, so that what is learned of one symbol holds for others with that part.
     """
 
-    def __init__(self, size: int, settings: ModelSettings) -> None:
+    def __init__(self, size: int, settings: ModelSettings, parts: Tensor | None = None) -> None:
         super().__init__()
         self.size, self.settings = size, settings
         cell, hidden = CELLS[settings.cell], settings.hidden
@@ -45,6 +49,11 @@ class LanguageModel(nn.Module):
         self.layers = nn.ModuleList(RecurrentLayer(cell, width, hidden, settings.weight_dropout) for width in widths)
         self.output = None if settings.tied else nn.Parameter(torch.empty(size, hidden))
         self.output_bias = nn.Parameter(torch.empty(size))
+        self.parts: Tensor | None
+        self.register_buffer("parts", parts, persistent=False)  # moves with the weights; the tokenizer has it
+        if parts is not None:
+            self.embedding_parts = nn.Parameter(torch.empty(parts.shape[1], settings.embedding))
+            self.output_parts = None if settings.tied else nn.Parameter(torch.empty(parts.shape[1], hidden))
         self.noise: torch.Generator | None = None
         """Draws the dropout masks in training mode; a training must set it."""
         self.recall: Tensor | None = None
@@ -61,6 +70,12 @@ class LanguageModel(nn.Module):
         if self.output is not None:
             nn.init.normal_(self.output, std=output_scale, generator=generator)
         nn.init.zeros_(self.output_bias)
+        if self.parts is not None:  # half of the variance is a symbol's own
+            share = (0.5 / max(1.0, float(self.parts.sum(1).mean()))) ** 0.5
+            for own, shared in ((self.embedding, self.embedding_parts), (self.output, self.output_parts)):
+                if own is not None and shared is not None:
+                    nn.init.normal_(shared, std=share * float(own.detach().std()), generator=generator)
+                    own.data.mul_(0.5**0.5)
 
     def adopt(self, weights: Mapping[str, Tensor], rows: Tensor) -> None:
         """Takes over the weights of a model of the same shape that knew other symbols.
@@ -74,8 +89,19 @@ class LanguageModel(nn.Module):
             for name, tensor in self.state_dict().items():
                 if name in SYMBOL_ROWS:
                     tensor[known] = weights[name][rows[known]]
+                elif name in PART_ROWS:  # symbols that are added come last, and so do their parts
+                    tensor[: len(weights[name])] = weights[name]
                 else:
                     tensor.copy_(weights[name])
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Each symbol's row at the input (symbols, embedding) and at the output (symbols, hidden), with those of its parts."""
+        if self.parts is None:
+            return self.embedding, self.embedding if self.output is None else self.output
+        embedding = torch.addmm(self.embedding, self.parts, self.embedding_parts)
+        if self.output is None or self.output_parts is None:
+            return embedding, embedding
+        return embedding, torch.addmm(self.output, self.parts, self.output_parts)
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +120,8 @@ class LanguageModel(nn.Module):
         """Inputs (time, batch) -> logits (time, batch, symbols) and the state after the last of them."""
         noise = self.noise if self.training else None
         settings = self.settings
-        values = functional.embedding(inputs, embedding_dropout(self.embedding, settings.embedding_dropout, noise))
+        embedding, output = self.tables()
+        values = functional.embedding(inputs, embedding_dropout(embedding, settings.embedding_dropout, noise))
         values = locked_dropout(values, settings.input_dropout, noise)  # (time, batch, embedding)
         states = []
         layers = self.recurrent_layers()
@@ -103,7 +130,6 @@ class LanguageModel(nn.Module):
             states.append(layer_state)
             last = number == len(layers) - 1
             values = locked_dropout(values, settings.output_dropout if last else settings.hidden_dropout, noise)
-        output = self.embedding if self.output is None else self.output
         return functional.linear(values, output, self.output_bias), State(tuple(states))
 
     def loss(self, batch: Batch, state: State) -> tuple[Tensor, State]:
@@ -122,8 +148,8 @@ class LanguageModel(nn.Module):
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Reads one symbol for each row (batch,): logits (batch, symbols) and the new state. For sampling, without gradients."""
         if self._stepper is None:
-            output = self.embedding if self.output is None else self.output
-            self._stepper = Stepper(self.embedding, self.recurrent_layers(), output, self.output_bias)
+            embedding, output = self.tables()
+            self._stepper = Stepper(embedding, self.recurrent_layers(), output, self.output_bias)
         logits, layers = self._stepper.step(ids, state.layers)
         return logits, State(layers)
 

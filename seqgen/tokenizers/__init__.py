@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqgen.tokenizers.base import DOCUMENT, Decoder, Ids, Opening, Tokenizer, bytes_of, id_type, text_of
+from seqgen.tokenizers.base import DOCUMENT, Decoder, Ids, Opening, Tokenizer, bytes_of, id_type, parts_matrix, text_of
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
 from seqgen.tokenizers.frames import FramesTokenizer
@@ -12,7 +12,18 @@ from seqgen.tokenizers.pieces import BpeTokenizer, UnigramTokenizer
 from seqgen.tokenizers.symbols import SymbolTokenizer
 from seqgen.tokenizers.voices import VoicesTokenizer
 
-__all__ = ["DOCUMENT", "TOKENIZERS", "Decoder", "Ids", "Opening", "Tokenizer", "bytes_of", "id_type", "text_of"]
+__all__ = [
+    "DOCUMENT",
+    "TOKENIZERS",
+    "Decoder",
+    "Ids",
+    "Opening",
+    "Tokenizer",
+    "bytes_of",
+    "id_type",
+    "parts_matrix",
+    "text_of",
+]
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {
     CharacterTokenizer.name: CharacterTokenizer,

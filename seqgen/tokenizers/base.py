@@ -132,6 +132,10 @@ class Tokenizer(Protocol):
         """What each id means: distinct, and equal for equal meaning in two tokenizers of the same name."""
         ...
 
+    def parts(self) -> list[list[str]]:
+        """What each symbol is made of, by names that several symbols may share; empty: symbols share nothing."""
+        ...
+
     def to_bytes(self) -> bytes:
         """The file that `from_bytes` reads."""
         ...
@@ -181,6 +185,22 @@ class TextTokenizer:
     def copies(self, ids: Ids) -> list[Ids]:
         """None."""
         return []
+
+    def parts(self) -> list[list[str]]:
+        """None."""
+        return []
+
+
+def parts_matrix(tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:
+    """Which parts each symbol has, as ones in a matrix (symbols, parts); None where symbols share nothing."""
+    parts = tokenizer.parts()
+    names = {name: place for place, name in enumerate(dict.fromkeys(name for each in parts for name in each))}
+    if not names:
+        return None
+    matrix = np.zeros((tokenizer.size, len(names)), dtype=np.float32)
+    for symbol, each in enumerate(parts):
+        matrix[symbol, [names[name] for name in each]] = 1
+    return matrix
 
 
 def id_type(size: int) -> np.dtype[Any]:

@@ -128,6 +128,14 @@ class ScoreTokenizer(ABC):
     def transposed(self, word: str, semitones: int) -> str:
         """A word so much higher; it may be one that is not in the table."""
 
+    def parts_of(self, word: str) -> list[str]:
+        """What a word is made of, by names that other words share; empty: it shares nothing."""
+        return []
+
+    def parts(self) -> list[list[str]]:
+        """The parts of the document symbol, which has none, and of each word."""
+        return [[], *map(self.parts_of, self.words)]
+
     @abstractmethod
     def is_note(self, word: str) -> bool:
         """Whether a note begins with this word."""

@@ -152,6 +152,19 @@ class VoicesTokenizer(ScoreTokenizer):
             return f"{head} {pitch}"
         return word
 
+    def parts_of(self, word: str) -> list[str]:
+        """A pitch is the same in every voice, and its class the same in every octave; a key's tonic is such a class, too."""
+        head, _, value = word.partition(" ")
+        if head.isdigit():
+            return ["voice", head, f"pitch {value}", f"class {int(value) % 12}"] if value.isdigit() else [head, value]
+        if head == "step":
+            place, near = value.split()
+            return [head, f"place {place}", f"near {near}"]
+        if head == "key" and value != "?":
+            key = parse_key(value)
+            return [head, f"class {key.tonic}", "minor" if key.minor else "major"]
+        return [head]
+
     def is_note(self, word: str) -> bool:
         """A pitch; where nothing is held, also a rest: then each voice says something new in each step."""
         head, _, value = word.partition(" ")
