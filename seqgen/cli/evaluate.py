@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seqgen.modalities import Likeness
 
 
-@click.command("eval", short_help="Measure how well a model predicts text.")
+@click.command("eval", short_help="Measure how well a model predicts what it has not seen.")
 @checkpoint_argument
 @click.argument("corpus", metavar="[CORPUS]...", nargs=-1)
 @click.option(
@@ -41,12 +41,15 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure how well a model predicts text that it has not seen, beside simple baselines.
+    """Measure how well a model predicts text or music that it has not seen, beside simple baselines.
 
-    Without CORPUS the text is what was held out of the model's own corpus. The unit is bits per character. In the same
-    unit and on the same text: the model without what it recalls of the document that it reads, if it has learned to; the
-    best n-gram, which only counts (modified Kneser-Ney, its order chosen on validation text); and what xz -9 needs when
-    it has just seen the training text.
+    Without CORPUS that is what was held out of the model's own corpus. The unit is bits per character; of music, nats per note. In
+    the same unit and on the same text: the model without what it recalls of the document that it reads, if it has learned
+    to; the best n-gram, which only counts (modified Kneser-Ney, its order chosen on validation text); and, of text, what xz -9
+    needs when it has just seen the training text.
+
+    \b
+        seqgen eval bach --samples 100      also what samples are like, beside held-out pieces
     """
     if corpus and split:
         raise click.UsageError("--split belongs to the model's own corpus, so it cannot be given with another CORPUS.")

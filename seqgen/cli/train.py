@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seqgen.progress import Outcome
 
 
-@click.command(short_help="Train a model on a text or a folder of code.")
+@click.command(short_help="Train a model on text, code or music of your own.")
 @click.argument("corpora", metavar="CORPUS...", nargs=-1)
 @click.option(
     "--time", metavar="TIME", help="Wall time to spend: 90s, 3m, 1h30m; with --resume, +10m adds to it. Default 3m."
