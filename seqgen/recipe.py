@@ -24,6 +24,7 @@ FIRST_RATE = 0.01
 """Share of the highest learning rate at which the warm-up begins."""
 Overrides = dict[str, dict[str, Any]]
 """Some of a recipe's settings: section -> field -> value."""
+MOST_VOICES = 9
 BY_FOLDER = "folders"
 """The setting `corpus.split` for a corpus whose folders are called `train`, `valid` and `test`."""
 GRIDS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
@@ -109,7 +110,8 @@ class TokenizerSettings:
     def __post_init__(self) -> None:
         _at_least(1, tokenizer__min_count=self.min_count, tokenizer__max_size=self.max_size)
         _at_least(300, tokenizer__vocabulary=self.vocabulary)
-        _at_least(1, tokenizer__voices=self.voices)
+        if not 1 <= self.voices <= MOST_VOICES:
+            raise UsageError(f"tokenizer.voices={self.voices} is not from 1 to {MOST_VOICES}")
         if self.grid not in GRIDS:
             raise UsageError(f"tokenizer.grid={self.grid} is none of {', '.join(map(str, GRIDS))}")
 

@@ -364,10 +364,26 @@ def test_words_share_what_is_the_same_in_music() -> None:
     tokenizer = build([parse("key: G minor\nmetre: 2/4\nS: G4 A4^\nA: G3:2\nT: D3:2\nB: G2:2")])
     parts = dict(zip(tokenizer.words, tokenizer.parts()[1:], strict=True))
     assert tokenizer.parts()[0] == []
-    assert {"pitch 67", "class 7"} <= {*parts["0 67"]} and "class 7" in parts["1 55"] and "class 7" in parts["key G minor"]
+    assert (
+        {"pitch 67", "class 7"} <= {*parts["0 67"]} and "class 7" in parts["1 55"] and "class 7" in parts["key G minor"]
+    )
     assert not {*parts["0 67"]} & {*parts["step 0 4"]}
     matrix = parts_matrix(tokenizer)
     assert matrix is not None
     assert matrix.shape[0] == tokenizer.size
     assert matrix.sum() == sum(map(len, tokenizer.parts()))
     assert parts_matrix(TOKENIZERS["bytes"]()) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"words": ["step x 1"]}, {"words": ["0 128"]}, {"voices": 3}, {"grid": 0}, {"names": ["S"]}, {"programs": ["a"] * 4},
+     {"ranges": None}, {"longest": ...}],
+    ids=str,
+)  # fmt: skip
+def test_a_file_that_is_not_of_this_kind_is_refused(change: dict[str, Any]) -> None:
+    tokenizer = build([*corpus(2)])
+    data = {"words": tokenizer.words, **tokenizer.about, **change}
+    plain = json.dumps({name: value for name, value in data.items() if value is not ...}).encode()
+    with pytest.raises(ValueError, match=r"words|know|fit|missing|longer"):
+        VoicesTokenizer.from_bytes(plain)

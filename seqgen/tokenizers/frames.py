@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ class FramesTokenizer(ScoreTokenizer):
     """
 
     name = "frames"
+    pattern = re.compile(r"step|pitch (\d{1,2}|1[01]\d|12[0-7])")
     title = "all notes of a step at once: piano rolls"
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:

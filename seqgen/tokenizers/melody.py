@@ -10,6 +10,7 @@ Repeats and endings are words, too, at their places; they are not played out.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
@@ -51,6 +52,10 @@ class MelodyTokenizer(ScoreTokenizer):
     """
 
     name = "melody"
+    pattern = re.compile(
+        r"key (\?|[A-G][#b]? (major|minor))|metre (\?|[1-9]\d?/(1|2|4|8|16|32))|pickup \d{1,5}|\|( \d{1,3})?"
+        r"|\|:|:\||\[1|\[2|\|\||note (\d{1,2}|1[01]\d|12[0-7])|rest|tie|length [1-9]\d{0,4}"
+    )
     title = "tunes of one line: folk songs, reels, jigs"
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:

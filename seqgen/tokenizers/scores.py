@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,8 @@ class ScoreTokenizer(ABC):
     line_end = None
     keeps_parts = True
     """Whether the parts of a seed come back as the first parts of a sample."""
+    pattern = re.compile(r"[ -~]{1,80}")
+    """What a word looks like: a file from elsewhere is not trusted."""
     title = ""
     """What it suits, in a few words."""
 
@@ -266,9 +269,12 @@ class ScoreTokenizer(ABC):
         """The tokenizer again; ValueError where the data describes none."""
         about = read_object(data)
         words = about.pop("words", None)
-        if not isinstance(words, list) or not all(type(word) is str for word in words):
-            raise ValueError("words is not a list of texts")
-        return cls(words, about)
+        if not isinstance(words, list) or not all(type(word) is str and cls.pattern.fullmatch(word) for word in words):
+            raise ValueError(f"words is not a list of words of {cls.name}")
+        try:
+            return cls(words, about)
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"what it must know is missing or wrong: {error}") from error
 
     def forced(self, word: str) -> npt.NDArray[np.bool_]:
         """The mask that allows this word alone."""

@@ -9,6 +9,7 @@ The order soprano, bass, alto, tenor is that in which such pieces are written by
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self, TypeVar
@@ -49,6 +50,10 @@ class VoicesTokenizer(ScoreTokenizer):
     """
 
     name = "voices"
+    pattern = re.compile(
+        r"key (\?|[A-G][#b]? (major|minor))|metre (\?|[1-9]\d?/(1|2|4|8|16|32))|bar( \d{1,3})?"
+        r"|(pickup|end) \d{1,4}|step \d{1,4} \d|\d (\d{1,2}|1[01]\d|12[0-7]|[-r])"
+    )
     title = "voices on a grid: chorales, quartets"
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
@@ -59,6 +64,10 @@ class VoicesTokenizer(ScoreTokenizer):
         self.ranges: list[tuple[int, int]] = [(int(low), int(high)) for low, high in about["ranges"]]
         if len(self.ranges) != self.voices or TICKS % int(about["grid"]):
             raise ValueError("voices, ranges and grid do not fit each other")
+        names, programs = about["names"], about["programs"]
+        known = [type(name) is str and program in range(128) for name, program in zip(names, programs, strict=True)]
+        if len(known) != self.voices or not all(known) or not {"longest", "open", "changes"} <= about.keys():
+            raise ValueError("names, programs or what else it must know are missing or wrong")
 
     @classmethod
     def build_from(cls, pieces: Iterable[Piece], settings: TokenizerSettings) -> Self:
