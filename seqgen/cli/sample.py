@@ -143,7 +143,8 @@ def command(
     seed = model.read_seed(seed, *_seed_bytes(seed, seed_file), options["seed_bars"])
     suffixes = [f".{options['file_format'] or 'notes'}" if str(path) == "-" else path.suffix for path in output]
     model.check_suffixes(suffixes, rendering)
-    if seed.strip().isdigit() and options["random_seed"] is None:
+    is_text = model.tokenizer.unit.matter == "text"  # of music, a number is a note
+    if is_text and seed.strip().isdigit() and options["random_seed"] is None:
         say(
             f"hint: --seed {seed} is text that the sample grows from; the random number generator's seed is --random-seed"
         )
