@@ -40,6 +40,8 @@ class Texts:
         self.modality = MODALITIES[settings.kind]
         self.counts: Ids = np.zeros(0, dtype=np.int64)
         """What people count, of each document."""
+        self._counts = array("q")  # stays empty where characters are counted
+        self._refused: set[tuple[str, int]] = set()
         self.lengths: Ids = np.zeros(0, dtype=np.int64)
         self.owners: list[int] = []
         """Of each document, which source it comes from."""
@@ -55,22 +57,27 @@ class Texts:
             DataError: a source that the user named cannot be used, or there is no text in any.
         """
         lengths, digests, usable, owners = array("q"), array("Q"), [], []
-        counts = array("q")  # stays empty where characters are counted
         for source in self.sources:
             before = len(lengths)
             try:
-                _measure(self._usable(source, self.left_out, counts), lengths, digests)
+                whole = self.refusal is not None
+                stream = self._usable(source, self.left_out) if whole else self.reader.read(source, self.left_out)
+                _measure(stream, lengths, digests)
             except DataError as error:
                 if source.asked_for:
                     raise
                 self.left_out.refuse(source.name, _reason(error))
-                del lengths[before:], digests[before:], counts[before:]  # of what came before the place where it broke
+                del (
+                    lengths[before:],
+                    digests[before:],
+                    self._counts[before:],
+                )  # of what came before the place where it broke
             if len(lengths) > before:
                 usable.append(source)
                 owners += [len(usable) - 1] * (len(lengths) - before)
         self.sources, self.lengths = usable, np.frombuffer(lengths, dtype=np.int64)
         self.owners = owners
-        self.counts = np.frombuffer(counts, dtype=np.int64) if counts else self.lengths
+        self.counts = np.frombuffer(self._counts, dtype=np.int64) if self._counts else self.lengths
         if self.lengths.sum() == 0:
             self._refuse()
         many = grouped and len(lengths) >= MANY_DOCUMENTS
@@ -133,29 +140,32 @@ class Texts:
             raise DataError("there is nothing in a folder called train", where=", ".join(self.settings.sources))
         return Plan("folder", where, self.settings.shares)
 
-    def _usable(self, source: Source, left_out: LeftOut, counts: array[int] | None = None) -> Stream:
-        """The documents of a source that can be used; counts what people count of each that is held in memory."""
-        stream = self.reader.read(source, left_out)
-        if self.refusal is None:
-            yield from stream
-            return
+    def _usable(self, source: Source, left_out: LeftOut) -> Stream:
+        """The documents of a source that can be used, of which each is held in memory; the first pass finds out which."""
         reasons, found = [], False
-        for number, text in enumerate(_whole(stream), 1):
-            if reason := self.refusal(text):
+        for number, text in enumerate(_whole(self.reader.read(source, left_out)), 1):
+            if self.refusal is not None and (reason := self.refusal(text)):
                 reasons.append(reason)
+                self._refused.add((source.name, number))
                 left_out.refuse(source.name if number == 1 else f"{source.name}, document {number}", reason)
             else:
                 found = True
-                if counts is not None:
-                    counts.append(self.modality.count(text))
+                self._counts.append(self.modality.count(text))
                 yield text
                 yield None
         if source.asked_for and reasons and not found:
             raise DataError(reasons[0], where=source.name, hint="Leave it out, or choose another --tokenizer.")
 
+    def _again(self, source: Source) -> Stream:
+        """The same in later passes."""
+        for number, text in enumerate(_whole(self.reader.read(source, LeftOut())), 1):
+            if (source.name, number) not in self._refused:
+                yield text
+                yield None
+
     def _read(self) -> Stream:
         for source in self.sources:
-            yield from self._usable(source, LeftOut())
+            yield from self.reader.read(source, LeftOut()) if self.refusal is None else self._again(source)
 
     def _near_duplicates(self) -> Ids:
         sketcher = Sketcher()

@@ -28,6 +28,8 @@ SUFFIX = ".notes"
 """How files of this form end."""
 LONGEST = 100_000
 """Quarter notes that a time may be: a day of music. More is a mistake, or an attack on the memory."""
+SHORT = 100_000
+"""Characters of a text that may be kept as a piece for a while."""
 EXAMPLE = "For example: C4 D4:0.5 r:0.5 C4+E4+G4:2"
 _ITEM = re.compile(r"(?P<what>[^:^@]+?)(?::(?P<length>[\d./]+))?(?:v(?P<velocity>\d{1,9}))?(?P<fermata>\^)?")
 _PART = re.compile(
@@ -44,6 +46,15 @@ def parse(text: str) -> Piece:
     Raises:
         DataError: it is not of that form; says the line and the item.
     """
+    return _parse_short(text) if len(text) <= SHORT else _parse(text)
+
+
+@functools.lru_cache(maxsize=64)  # a text is asked about several times in a row: what it suits, what it holds
+def _parse_short(text: str) -> Piece:
+    return _parse(text)
+
+
+def _parse(text: str) -> Piece:
     about: dict[str, str] = {}
     parts: list[Part] = []
     final: list[Mark] = []
