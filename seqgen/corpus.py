@@ -76,6 +76,8 @@ class Corpus:
     """Prepared just now, not found in the cache."""
     characters: int
     """Or notes, in all splits together, without the copies in other keys."""
+    forms: float = 1.0
+    """As how many copies a training document is read on average: a piece in so many keys."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was prepared."""
 
@@ -323,6 +325,7 @@ def _corpus(entry: Entry, fresh: bool) -> Corpus:
         folder=entry.folder,
         fresh=fresh,
         characters=sum(split["distinct"] for split in meta["splits"].values()),
+        forms=meta["splits"]["train"]["characters"] / max(1, meta["splits"]["train"]["distinct"]),
         notes=tuple(meta["notes"]),
     )
 

@@ -40,6 +40,8 @@ LARGEST_ALPHABET = 400
 DROPOUTS = ("hidden_dropout", "output_dropout")
 """The settings of the model that `choose_dropout` chooses."""
 MOST_DROPOUT = 0.6
+MOST_FORMS = 4.0
+"""More forms of a document than this save no more dropout."""
 SHORT_TEXT = 100_000
 """Symbols of training text below which it is sooner learned by heart."""
 RECALL_SYMBOLS = 600
@@ -63,6 +65,7 @@ class Facts:
         matrix_rate: floating point operations per second in large matrix products.
         device: "cpu", "cuda" or "mps".
         hidden: units of the model that the training begins from; None: it begins from nothing.
+        forms: as how many copies in other forms a document is read; 1: as itself alone.
     """
 
     symbols: int
@@ -71,6 +74,7 @@ class Facts:
     matrix_rate: float
     device: str = "cpu"
     hidden: int | None = None
+    forms: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def choose(facts: Facts) -> Overrides:
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
-    dropout = choose_dropout(epochs, facts.symbols)
+    dropout = choose_dropout(epochs, facts.symbols, facts.forms)
     lanes, window = _batch(facts)
     chosen: Overrides = {
         "model": {
@@ -156,8 +160,15 @@ def choose(facts: Facts) -> Overrides:
     return chosen
 
 
-def choose_dropout(epochs: float, symbols: int) -> float:
-    """Nothing while a text is read a few times; then the more, the more often it is read and the shorter it is."""
+def choose_dropout(epochs: float, symbols: int, forms: float = 1.0) -> float:
+    """Nothing while a text is read a few times; then the more, the more often it is read and the shorter it is.
+
+    Args:
+        epochs: how often it is read, with all its copies.
+        symbols: of training text.
+        forms: as how many copies in other forms (pieces in other keys) a document is read; they do what dropout does.
+    """
+    epochs /= _between(forms, 1.0, MOST_FORMS)
     shorter = max(1.0, SHORT_TEXT / max(1, symbols)) ** 0.125
     return round(_between(0.13 * math.log2(max(1.0, epochs / 4)) * shorter, 0.0, MOST_DROPOUT), 3)
 

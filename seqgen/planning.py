@@ -80,15 +80,16 @@ def plan_end(settings: TrainingSettings, symbols: int, step_seconds: float, seco
     return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
 
 
-def with_dropout(recipe: Recipe, epochs: float, symbols: int, settled: Collection[str]) -> Recipe:
+def with_dropout(recipe: Recipe, epochs: float, symbols: int, forms: float, settled: Collection[str]) -> Recipe:
     """With the dropout that suits how often the text is going to be read, now that the speed is known.
 
     Args:
         recipe: with a first guess.
         epochs: how often the text is going to be read.
         symbols: of training text.
+        forms: as how many copies in other forms a document is read.
         settled: what the user has set himself, which stays.
     """
-    dropout = choose_dropout(epochs, symbols)
+    dropout = choose_dropout(epochs, symbols, forms)
     chosen: dict[str, Any] = {name: dropout for name in DROPOUTS if name not in settled}
     return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **chosen))

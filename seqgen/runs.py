@@ -122,7 +122,8 @@ def start_run(request: Request) -> Run:
     corpus = prepare(asked, base, seconds * rate / defaults.NOMINAL_RATE, request.strict).with_baselines()
     prepared = clock.monotonic() - began
     hidden = inheritance.shape["hidden"] if inheritance else None
-    facts = defaults.Facts(len(corpus.splits["train"]), corpus.tokenizer.size, seconds, rate, device, hidden)
+    symbols, vocabulary = len(corpus.splits["train"]), corpus.tokenizer.size
+    facts = defaults.Facts(symbols, vocabulary, seconds, rate, device, hidden, corpus.forms)
     resolved: Overrides = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
     if inheritance:
         resolved["model"] = inheritance.shape

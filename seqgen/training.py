@@ -217,7 +217,7 @@ class _Session:
             recipe = recipe.replace(steps=steps, schedule=(), **chosen)
             if seconds:
                 epochs, symbols = steps / steps_per_epoch, len(self.corpus.splits["train"])
-                recipe = with_dropout(recipe, epochs, symbols, run.chosen_by_user.get("model", {}))
+                recipe = with_dropout(recipe, epochs, symbols, self.corpus.forms, run.chosen_by_user.get("model", {}))
             trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if not seconds:
             return trainer, None
