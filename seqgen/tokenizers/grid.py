@@ -11,6 +11,8 @@ from seqgen.scores.piece import COMMON_TIME, TICKS, Metre, Part, Piece
 CHOIR = ("soprano", "alto", "tenor", "bass")
 COUNTED_DOWN = 16
 """Bars at the end that say how many are left."""
+COUNTED_UNHELD = 4
+"""The same where each step is written out: a bar is so long then that a model does not remember the count before."""
 FAR = 4
 """Quarter notes to the next fermata from which on it is far away."""
 HOLD, REST = -1, -2

@@ -23,6 +23,7 @@ from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, TICKS, Metre, Note
 from seqgen.scores.pitches import name_key, parse_key
 from seqgen.tokenizers.grid import (
     COUNTED_DOWN,
+    COUNTED_UNHELD,
     FAR,
     HOLD,
     OFF_GRID,
@@ -199,6 +200,7 @@ class _Seen:
 
     def __init__(self, settings: TokenizerSettings) -> None:
         self.settings, self.step = settings, TICKS // settings.grid
+        self.counted = COUNTED_DOWN if settings.held else COUNTED_UNHELD
         self.heads: Counter[str] = Counter()
         self.bars: set[int] = set()
         self.ends: set[int] = set()
@@ -231,7 +233,13 @@ class _Seen:
         keys = [f"key {name_key(parse_key(f'{tonic}{mode}'))}" for mode in ("", "m") for tonic in _TONICS]
         known = any(word.startswith("key ") for word in self.heads)
         heads = [word for word in sorted(self.heads) if not word.startswith("key ")]
-        words = [*(keys if known else []), "key ?", "metre ?", *heads, *map(bar_word, range(1, COUNTED_DOWN + 2))]
+        words = [
+            *(keys if known else []),
+            "key ?",
+            "metre ?",
+            *heads,
+            *(bar_word(left, self.counted) for left in range(1, self.counted + 2)),
+        ]
         nears = range(FAR + 1) if self.fermatas else [FAR]
         words += [f"step {place} {near}" for place in range(max(self.bars, default=0)) for near in nears]
         pickups = {int(head.split()[1]) for head in heads if head.startswith("pickup ")}
@@ -252,7 +260,7 @@ class _Seen:
             "programs": list(most_common(self.programs)),
             "ranges": self.ranges,
             "longest": self.longest,
-            "counted": COUNTED_DOWN,
+            "counted": self.counted,
             "open": sorted(self.open),
             "changes": self.changes,
         }
