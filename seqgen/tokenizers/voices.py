@@ -233,13 +233,8 @@ class _Seen:
         keys = [f"key {name_key(parse_key(f'{tonic}{mode}'))}" for mode in ("", "m") for tonic in _TONICS]
         known = any(word.startswith("key ") for word in self.heads)
         heads = [word for word in sorted(self.heads) if not word.startswith("key ")]
-        words = [
-            *(keys if known else []),
-            "key ?",
-            "metre ?",
-            *heads,
-            *(bar_word(left, self.counted) for left in range(1, self.counted + 2)),
-        ]
+        bars = [bar_word(left, self.counted) for left in range(1, self.counted + 2)]
+        words = [*(keys if known else []), "key ?", "metre ?", *heads, *bars]
         nears = range(FAR + 1) if self.fermatas else [FAR]
         words += [f"step {place} {near}" for place in range(max(self.bars, default=0)) for near in nears]
         pickups = {int(head.split()[1]) for head in heads if head.startswith("pickup ")}
