@@ -186,7 +186,7 @@ class Texts:
         raise DataError(
             "no text in it" + (f" (left out: {reasons})" if reasons else ""),
             where=", ".join(self.settings.sources),
-            hint="Point at a file or folder of text, or say what it is with --kind text or --kind code.",
+            hint="Point at a file or folder of text, or of music, or say what it is with --kind.",
         )
 
 
