@@ -325,3 +325,13 @@ def test_a_seed_that_is_no_whole_number_of_bars_ends_with_its_last_bar(tokenizer
     for number in range(3):
         piece = check(tokenizer, walk(tokenizer, wanted, number), wanted)
         assert [note.pitch for note in piece.parts[0].notes] == [note.pitch for note in parse(seed).parts[0].notes]
+
+
+def test_a_seed_brings_a_key_to_whose_scale_it_belongs() -> None:
+    def keys(seed: str) -> set[str]:
+        guide = CHORALES.guide(Wanted(seed=parse(seed)))
+        return {CHORALES.words[place - 1] for place in np.flatnonzero(guide.allowed()).tolist()}
+
+    assert "key G major" in keys("G4") and "key F# major" not in keys("G4")
+    assert keys("C4 D4 E4 F4 G4 A4 B4") == {"key C major", "key A minor", "key D minor"}
+    assert len(keys("C4 C#4 D4 D#4 E4 F4 F#4")) == 24  # it belongs to none
