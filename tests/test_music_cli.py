@@ -446,3 +446,10 @@ def test_frames_are_trained_and_sampled_too(run: Run) -> None:
         line["nats_per_symbol"] * line["symbols"] / line["frames"]
     )
     refused(run("sample", "it", "--key", "C"), 2, "--key")
+
+
+def test_where_one_of_several_files_cannot_be_made_none_is_written(run: Run, model: str) -> None:
+    result = run("sample", model, "--bars", "1", "-o", "p.mid", "-o", "p.abc")
+    assert result.code == 3
+    assert "voice" in result.err
+    assert not Path("p.mid").exists() and not Path("p.abc").exists()

@@ -160,8 +160,8 @@ def command(
         if not output and not as_json and (picture := sample.picture(*_screen())):
             say(picture)
         files = [path if str(path) == "-" else numbered(path, sample.index, count) for path in output]
-        for path, suffix in zip(files, suffixes, strict=True):
-            data = sample.render(suffix, rendering)
+        rendered = [sample.render(suffix, rendering) for suffix in suffixes]  # all of them, before any is written
+        for path, data in zip(files, rendered, strict=True):
             if str(path) == "-":
                 sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
