@@ -166,7 +166,8 @@ def choose_dropout(epochs: float, symbols: int, forms: float = 1.0) -> float:
     Args:
         epochs: how often it is read, with all its copies.
         symbols: of training text.
-        forms: as how many copies in other forms (pieces in other keys) a document is read; they do what dropout does.
+        forms: as how many copies in other forms (pieces in other keys) a document is read; with more of them
+            the rule takes less dropout.
     """
     epochs /= _between(forms, 1.0, MOST_FORMS)
     shorter = max(1.0, SHORT_TEXT / max(1, symbols)) ** 0.125

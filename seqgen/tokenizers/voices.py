@@ -97,7 +97,7 @@ class VoicesTokenizer(ScoreTokenizer):
     def encode_piece(self, piece: Piece) -> list[str]:
         """Header, bars and steps; where notes are held, steps in which no voice does anything new are left out.
 
-        Each bar says the key again: what was said at the beginning alone is forgotten before the final cadence.
+        Each bar says the key again, so that it is never far away.
         """
         piece = choir(piece, self.voices)
         keys = [f"key {name_key(key)}" for key in piece.keys[:1]]
