@@ -211,8 +211,10 @@ def prepare(
 
 
 def _chosen(asked: dict[str, Any], facts: defaults.TextFacts, seconds: float) -> dict[str, Any]:
-    """The settings of the tokenizer: what the user asked for, and what suits the text where the user named no kind."""
-    return asked if "kind" in asked else {**defaults.choose_tokenizer(facts, seconds), **asked}
+    """The settings of the tokenizer: what the user asked for, and what suits the text unless the user named another kind."""
+    if asked.get("kind") in (None, facts.noticed.get("kind")):
+        return {**defaults.choose_tokenizer(facts, seconds), **asked}
+    return asked
 
 
 def _refusal(chosen: dict[str, Any]) -> Callable[[str], str | None]:
@@ -223,7 +225,9 @@ def _refusal(chosen: dict[str, Any]) -> Callable[[str], str | None]:
 def _cached(place: Callable[[dict[str, Any]], Path], asked: dict[str, Any], seconds: float) -> Entry | None:
     """The prepared corpus with the symbols that would be chosen for it; what they would be, any entry of its text can tell."""
     noticed = [choice for modality in MODALITIES.values() for choice in modality.noticed]
-    for choice in [asked] if "kind" in asked else [{**choice, **asked} for choice in (*noticed, *defaults.CHOICES)]:
+    fitting = [choice for choice in (*noticed, *defaults.CHOICES) if asked.get("kind") in (None, choice["kind"])]
+    choices = [{**choice, **asked} for choice in fitting]
+    for choice in choices if "kind" not in asked or asked in choices else [*choices, asked]:
         with contextlib.suppress(*DAMAGE):  # made anew
             entry = open_entry(place(choice))
             if _chosen(asked, defaults.TextFacts(**entry.meta["text"]), seconds) == choice:

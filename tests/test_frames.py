@@ -88,8 +88,8 @@ def test_copies_are_the_piece_in_other_keys_within_the_range(seed: int) -> None:
 def test_a_held_out_piece_beyond_the_range_is_encoded_all_the_same() -> None:
     narrow = build(parse("C4 E4"))
     piece = again(narrow, parse("C4+C2 E4 C7"))
-    assert bare(piece) == [[(0, 480, 60), (480, 480, 64)]]
-    assert narrow.encode(write(parse("C2 C7"))).tolist() == [narrow.ids[STEP]] * 8
+    assert bare(piece) == [[(0, 480, 60), (480, 480, 64), (960, 480, 60)]]
+    assert narrow.encode_piece(parse("C2:0.25 C7:0.25")) == ["pitch 60", STEP] * 2
 
 
 def test_only_drums_are_refused() -> None:
@@ -180,3 +180,9 @@ def test_what_frames_cannot_have_is_refused(reason: str) -> None:
     with pytest.raises(UsageError, match=reason) as error:
         FRAMES.guide(REFUSED[reason])
     assert error.value.hint
+
+
+def test_a_pitch_beyond_the_range_is_read_octaves_nearer_and_not_lost() -> None:
+    tokenizer = FramesTokenizer.build_from([parse("C4 E4 G4 C5")], TokenizerSettings(kind="frames"))
+    notes = tokenizer.decode_piece(tokenizer.words_of(tokenizer.encode("C8:0.5 D1:0.5"))).parts[0].notes
+    assert [note.pitch for note in notes] == [72, 62]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -336,3 +338,15 @@ def test_a_file_that_is_no_music_is_no_seed(data: bytes, name: str) -> None:
     with pytest.raises(DataError) as error:
         read_seed("", data, name, None)
     assert error.value.where == name
+
+
+@pytest.mark.parametrize("asked", [{}, {"kind": "voices"}, {"kind": "voices", "grid": 8}])
+def test_as_many_voices_as_the_pieces_have_are_learned_also_where_the_form_is_asked_for(asked: dict[str, Any]) -> None:
+    trios = [dataclasses.replace(piece, parts=piece.parts[:3]) for piece in PIECES]
+    folder = in_folder("trios", trios)
+    for fresh in (True, False):
+        corpus = prepared(folder, tokenizer=asked)
+        assert (corpus.tokenizer_settings.kind, corpus.tokenizer_settings.voices) == ("voices", 3)
+        assert corpus.tokenizer_settings.grid == asked.get("grid", 4)
+        assert corpus.documents == len(trios)
+        assert corpus.fresh == fresh

@@ -127,8 +127,13 @@ def read_seed(seed: str, data: bytes | None, name: str, bars: int | None) -> str
 
     Raises:
         DataError: it is no music.
+        UsageError: bars of no seed.
     """
     text = seed if data is None else _read_file(data, name)
+    if bars is not None and not text.strip():
+        raise UsageError(
+            "--seed-bars says how much of a seed is taken, and there is none", hint="Give --seed-file or --seed."
+        )
     piece = parse_seed(text) if data is not None or bars is not None else None
     if piece is None:
         return text
@@ -158,7 +163,13 @@ def _read_file(data: bytes, name: str) -> str:
 
 
 def check_files(suffixes: Sequence[str], rendering: Rendering) -> None:
-    """Only what music can be written as."""
+    """Only what music can be written as, and a way to play only where something is."""
+    if rendering != Rendering() and not suffixes:
+        raise UsageError(
+            "--tempo, --program, --transpose and --soundfont say how a file is written", hint="Give one: -o piece.mid"
+        )
+    if rendering.soundfont and ".wav" not in [suffix.lower() for suffix in suffixes]:
+        raise UsageError("a SoundFont is for sound", hint="Give -o piece.wav, or leave --soundfont out.")
     for suffix in suffixes:
         if suffix.lower() not in WRITERS:
             known = ", ".join(WRITERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -57,10 +58,18 @@ class FramesTokenizer(ScoreTokenizer):
         sounding: list[set[int]] = [set() for _ in range(round_to(piece.end, self.step))]
         for note in notes:
             for place in range(round_to(note.start, self.step), round_to(note.end, self.step)):
-                sounding[place].add(note.pitch)
+                sounding[place].add(self._known(note.pitch))
         return [
             word for frame in sounding for word in (*(f"pitch {pitch}" for pitch in sorted(frame, reverse=True)), STEP)
         ]
+
+    def _known(self, pitch: int) -> int:
+        """The pitch; where no piece for training comes near it, octaves nearer to their range."""
+        low, high = self.range
+        if low - BEYOND <= pitch <= high + BEYOND:
+            return pitch
+        octaves = math.ceil((pitch - high) / 12) if pitch > high else -math.ceil((low - pitch) / 12)
+        return min(max(pitch - 12 * octaves, low), high)
 
     def decode_piece(self, words: Sequence[str]) -> Piece:
         """The pitches of each step; one that also sounds in the next step is held."""
@@ -172,13 +181,11 @@ class FramesGuide:
         return -1 if word == STEP else int(word.partition(" ")[2])
 
     def _seed_ids(self, seed: Piece) -> list[int]:
-        words = self._tokenizer.encode_piece(seed)
-        for word in words:
-            if word not in self._tokenizer.ids:
-                pitch = self._pitch(word)
-                first, last = map(name_pitch, self._tokenizer.range)
+        first, last = (name_pitch(pitch) for pitch in self._tokenizer.range)
+        for pitch in (note.pitch for part in seed.parts if not part.drums for note in part.notes):
+            if f"pitch {pitch}" not in self._tokenizer.ids:
                 raise UsageError(
                     f"{name_pitch(pitch)} (MIDI {pitch}) in the seed is out of the model's range",
                     hint=f"It knows {first} to {last}.",
                 )
-        return [self._tokenizer.ids[word] for word in words]
+        return [self._tokenizer.ids[word] for word in self._tokenizer.encode_piece(seed)]
