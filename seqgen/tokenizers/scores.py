@@ -20,8 +20,11 @@ import numpy.typing as npt
 from seqgen.errors import DataError, UsageError
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores import notation
-from seqgen.scores.piece import HIGHEST, LOWEST, Key, Metre, Piece
+from seqgen.scores.notation import parse_metre
+from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, Key, Metre, Piece
+from seqgen.scores.pitches import name_key
 from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, Opening, as_array, encode_each, id_type, read_object
+from seqgen.tokenizers.grid import round_to
 from seqgen.units import NATS_PER_NOTE
 
 TRANSPOSITIONS = range(-6, 6)
@@ -276,11 +279,29 @@ class ScoreTokenizer(ABC):
         except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"what it must know is missing or wrong: {error}") from error
 
-    def forced(self, word: str) -> npt.NDArray[np.bool_]:
-        """The mask that allows this word alone."""
-        mask = np.zeros(self.size, dtype=np.bool_)
-        mask[self.ids[word]] = True
-        return mask
+    def wanted_head(self, wanted: Wanted, step: int) -> dict[str, str]:
+        """The words of key, metre and pickup that are wanted, by the user or by the seed; `step`: ticks of the grid.
+
+        Raises:
+            UsageError: the model has not learned one, or the pickup is no shorter than a bar.
+        """
+        seed, forced = wanted.seed, {}
+        key = wanted.key or (seed.keys[0] if seed and seed.keys else None)
+        metre = wanted.metre or (seed.metres[0] if seed and seed.metres else None)
+        if key is not None:
+            forced["key"] = self.known(f"key {name_key(key)}", f"the key {name_key(key)}")
+        if metre is not None:
+            forced["metre"] = self.known(f"metre {metre}", f"the metre {metre}")
+        if seed and (seed.metres or seed.pickup):
+            said, steps = f"a pickup of {notation.write_length(seed.pickup)} quarter notes", round_to(seed.pickup, step)
+            forced["pickup"] = self.known(f"pickup {steps}", said)
+            learned = (word.partition(" ")[2] for word in self.words if word.startswith("metre "))
+            metres = [metre] if metre else [parse_metre(name) if name != "?" else COMMON_TIME for name in learned]
+            if seed.pickup >= max(each.bar for each in metres):
+                raise UsageError(
+                    f"{said} is not shorter than a bar", hint="Choose another --metre, or a shorter pickup."
+                )
+        return forced
 
     def known(self, word: str, what: str) -> str:
         """A word that the user wants, if the model has learned it.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from seqgen.errors import UsageError
-from seqgen.scores.notation import parse_metre, write_length
+from seqgen.scores.notation import parse_metre
 from seqgen.scores.piece import COMMON_TIME, FINAL, Piece
-from seqgen.scores.pitches import name_key, name_pitch
-from seqgen.tokenizers.grid import round_to
+from seqgen.scores.pitches import name_pitch
 from seqgen.tokenizers.scores import Wanted
 from seqgen.tokenizers.tune_words import NOTE, STEP, UNKNOWN
 
@@ -31,6 +30,10 @@ class Vocabulary(Protocol):
         """A word that the user wants, if the model has learned it."""
         ...
 
+    def wanted_head(self, wanted: Wanted, step: int) -> dict[str, str]:
+        """The words of key, metre and pickup that are wanted."""
+        ...
+
     def seed_words(self, seed: Piece) -> list[str]:
         """The words behind the header of what is to go on."""
         ...
@@ -49,39 +52,18 @@ def wanted_pitches(tokenizer: Vocabulary, wanted: Wanted) -> list[str]:
     return [f"{NOTE} {pitch}" for pitch in range(first, last + 1)]
 
 
-def wanted_head(tokenizer: Vocabulary, wanted: Wanted) -> dict[str, str]:
-    """The words of the header that are wanted, by the user or by the seed, by their kind.
-
-    Raises:
-        UsageError: the model has not learned them, or something else in the seed.
-    """
-    seed = wanted.seed
-    if seed:
-        _check_seed(seed, tokenizer)
-    key = wanted.key or (seed.keys[0] if seed and seed.keys else None)
-    metre = wanted.metre or (seed.metres[0] if seed and seed.metres else None)
-    forced = {}
-    if key is not None:
-        forced["key"] = tokenizer.known(f"key {name_key(key)}", f"the key {name_key(key)}")
-    if metre is not None:
-        forced["metre"] = tokenizer.known(f"metre {metre}", f"the metre {metre}")
-    if seed and (seed.metres or seed.pickup):
-        said, steps = f"a pickup of {write_length(seed.pickup)} quarter notes", round_to(seed.pickup, STEP)
-        forced["pickup"] = tokenizer.known(f"pickup {steps}", said)
-        metres = [forced["metre"]] if metre else [word for word in tokenizer.words if word.startswith("metre ")]
-        if steps >= max(map(steps_of, metres)):
-            raise UsageError(f"{said} is not shorter than a bar", hint="Give the seed a shorter pickup, or none.")
-    return forced
-
-
 def steps_of(word: str) -> int:
     """Steps of a bar of a metre."""
     value = word.partition(" ")[2]
     return (COMMON_TIME if value == UNKNOWN else parse_metre(value)).bar // STEP
 
 
-def _check_seed(seed: Piece, tokenizer: Vocabulary) -> None:
-    """Refuses a seed that the model cannot go on from."""
+def check_seed(seed: Piece, tokenizer: Vocabulary) -> None:
+    """Refuses a seed that the model cannot go on from.
+
+    Raises:
+        UsageError: what is in it that the model does not write.
+    """
     parts = [part for part in seed.parts if part.notes]
     if len(parts) != 1 or not parts[0].is_voice():
         what = "chords" if len(parts) == 1 else f"{len(parts)} parts"

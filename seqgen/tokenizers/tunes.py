@@ -14,7 +14,7 @@ from seqgen.scores.piece import COMMON_TIME, Metre
 from seqgen.tokenizers.base import DOCUMENT
 from seqgen.tokenizers.grid import COUNTED_DOWN
 from seqgen.tokenizers.scores import Wanted
-from seqgen.tokenizers.tune_requests import Vocabulary, steps_of, wanted_head, wanted_pitches
+from seqgen.tokenizers.tune_requests import Vocabulary, check_seed, steps_of, wanted_pitches
 from seqgen.tokenizers.tune_words import BAR, LENGTH, NOTE, REST, SIGN_ORDER, STEP, TIE, UNKNOWN, bar_word
 
 Mask = npt.NDArray[np.bool_]
@@ -63,7 +63,9 @@ class MelodyGuide:
         self._words: dict[str, list[str]] = {}
         for word in tokenizer.words:
             self._words.setdefault(word.partition(" ")[0], []).append(word)
-        self._forced = wanted_head(tokenizer, wanted)
+        if wanted.seed:
+            check_seed(wanted.seed, tokenizer)
+        self._forced = tokenizer.wanted_head(wanted, STEP)
         self._pitches = wanted_pitches(tokenizer, wanted)
         self._fillable = [True]
         self.notes = 0

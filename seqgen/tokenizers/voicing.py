@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from seqgen.errors import UsageError
 from seqgen.scores.notation import parse_metre
-from seqgen.scores.piece import COMMON_TIME, TICKS, Metre, Note, Part, Piece
-from seqgen.scores.pitches import name_key, name_pitch, parse_key
+from seqgen.scores.piece import COMMON_TIME, Metre, Note, Part, Piece
+from seqgen.scores.pitches import name_pitch, parse_key
 from seqgen.tokenizers.base import DOCUMENT
 from seqgen.tokenizers.grid import FAR, bar_word, cells_of, round_to
 from seqgen.tokenizers.scores import Wanted
@@ -39,8 +39,8 @@ class Vocabulary(Protocol):
         """How many ids there are."""
         ...
 
-    def known(self, word: str, what: str) -> str:
-        """A word that the user wants, if the model has learned it."""
+    def wanted_head(self, wanted: Wanted, step: int) -> dict[str, str]:
+        """The words of key, metre and pickup that are wanted."""
         ...
 
 
@@ -66,7 +66,7 @@ class VoicesGuide:
         for word, place in tokenizer.ids.items():
             self._words.setdefault(word.partition(" ")[0], []).append(place)
         self._seed = _seed_cells(wanted.seed, tokenizer)
-        self._forced = self._wanted_head()
+        self._forced = tokenizer.wanted_head(wanted, tokenizer.step)
         self._within = [self._pitches(voice) for voice in range(tokenizer.voices)]
         self.notes = 0
         self._expected: str = _HEAD[0]
@@ -258,25 +258,6 @@ class VoicesGuide:
                 f"the range leaves no pitch to {name}", hint=f"It sings from {name_pitch(low)} to {name_pitch(high)}."
             )
         return found
-
-    def _wanted_head(self) -> dict[str, str]:
-        """The words of the header that are wanted, by the user or by the seed."""
-        tokenizer, wanted, seed = self._tokenizer, self._wanted, self._wanted.seed
-        key = wanted.key or (seed.keys[0] if seed and seed.keys else None)
-        metre = wanted.metre or (seed.metres[0] if seed and seed.metres else None)
-        forced = {}
-        if key is not None:
-            forced["key"] = tokenizer.known(f"key {name_key(key)}", f"the key {name_key(key)}")
-        if metre is not None:
-            forced["metre"] = tokenizer.known(f"metre {metre}", f"the metre {metre}")
-        if seed and (seed.metres or seed.pickup):
-            pickup = seed.pickup // tokenizer.step
-            forced["pickup"] = tokenizer.known(f"pickup {pickup}", f"a pickup of {seed.pickup / TICKS:g} quarter notes")
-            if metre is not None and seed.pickup >= metre.bar:
-                raise UsageError(
-                    f"the seed's pickup is no shorter than a bar of {metre}", hint="Choose another --metre."
-                )
-        return forced
 
 
 def _scale(word: str) -> set[int]:
