@@ -457,3 +457,9 @@ def test_where_one_of_several_files_cannot_be_made_none_is_written(run: Run, mod
     assert result.code == 3
     assert "voice" in result.err
     assert not Path("p.mid").exists() and not Path("p.abc").exists()
+
+
+def test_an_error_in_a_seed_says_where_it_stands(run: Run, model: str) -> None:
+    write_file("letter.txt", "C4 D4\ndear diary\n")
+    assert "letter.txt: line 2: item 1" in run("sample", model, "--seed-file", "letter.txt").err
+    assert "seed: line 1: item 2" in run("sample", model, "--seed", "C4 H9").err

@@ -138,8 +138,12 @@ class Composition:
 
 
 @functools.lru_cache(maxsize=4)
-def parse_seed(seed: str) -> Piece | None:
+def parse_seed(seed: str, name: str = "seed") -> Piece | None:
     """A seed as a piece; None where it is empty.
+
+    Args:
+        seed: notes in their text form, or TinyNotation.
+        name: what the seed is called in errors: its file.
 
     Raises:
         DataError: it is no music.
@@ -150,7 +154,7 @@ def parse_seed(seed: str) -> Piece | None:
     try:
         return notation.parse(text)
     except DataError as error:
-        raise DataError(f"the seed: {error.what}", where=error.where, hint=error.hint) from error
+        raise DataError(error.what, where=": ".join(filter(None, (name, error.where))), hint=error.hint) from error
 
 
 def performed(piece: Piece, rendering: Rendering) -> Piece:

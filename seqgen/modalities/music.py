@@ -134,7 +134,7 @@ def read_seed(seed: str, data: bytes | None, name: str, bars: int | None) -> str
         raise UsageError(
             "--seed-bars says how much of a seed is taken, and there is none", hint="Give --seed-file or --seed."
         )
-    piece = parse_seed(text) if data is not None or bars is not None else None
+    piece = parse_seed(text, name or "seed") if data is not None or bars is not None else None
     if piece is None:
         return text
     ends = [end for _, end in piece.bars()]
