@@ -27,7 +27,7 @@ from seqgen.splits import SPLITS, Split
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
 
-VERSION = 6
+VERSION = 7
 META, BASELINES, LENGTHS = "meta.json", "baselines.json", "lengths.npy"
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
 """What a missing or damaged entry of the cache raises when it is opened."""

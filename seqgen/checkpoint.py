@@ -25,7 +25,7 @@ from seqgen import __version__
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
 from seqgen.modalities import MODALITIES
 from seqgen.recipe import Recipe
-from seqgen.tokenizers import TOKENIZERS, Tokenizer, parts_matrix
+from seqgen.tokenizers import TOKENIZERS, Tokenizer, alphabet_of
 
 if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqgen list` need not wait for it
     from torch import Tensor
@@ -80,14 +80,6 @@ class TrainingState:
 
     tensors: dict[str, Tensor]
     values: dict[str, Any]
-
-
-def parts_of(tokenizer: Tokenizer) -> Tensor | None:
-    """Which parts each symbol has, as a model wants to know it: (symbols, parts), or None."""
-    import torch
-
-    matrix = parts_matrix(tokenizer)
-    return None if matrix is None else torch.from_numpy(matrix)
 
 
 class Checkpoint:
@@ -147,9 +139,9 @@ class Checkpoint:
             raise CheckpointError(
                 f"unknown model {self.manifest.model!r}", where=str(self.folder), hint="A newer seqgen may know it."
             )
-        parts = parts_of(tokenizer)
+        alphabet = alphabet_of(tokenizer)
         with torch.device("meta"):
-            model = MODELS[self.manifest.model](tokenizer.size, self.recipe.model, parts)
+            model = MODELS[self.manifest.model](alphabet, self.recipe.model)
         wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
         misshapen = recall is not None and recall.shape != TABLE_SHAPE
         if misshapen or {name: tensor.shape for name, tensor in weights.items()} != wanted:

@@ -76,8 +76,8 @@ class Corpus:
     """Prepared just now, not found in the cache."""
     characters: int
     """Or notes, in all splits together, without the copies in other keys."""
-    forms: float = 1.0
-    """As how many copies a training document is read on average: a piece in so many keys."""
+    forms: defaults.Forms = defaults.ONE_FORM
+    """In which training documents are read, on average: a piece in so many keys."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was prepared."""
 
@@ -316,7 +316,7 @@ def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftO
 
 
 def _corpus(entry: Entry, fresh: bool) -> Corpus:
-    meta = entry.meta
+    meta, train = entry.meta, entry.meta["splits"]["train"]
     return Corpus(
         settings=entry.settings,
         tokenizer_settings=entry.tokenizer_settings,
@@ -329,7 +329,7 @@ def _corpus(entry: Entry, fresh: bool) -> Corpus:
         folder=entry.folder,
         fresh=fresh,
         characters=sum(split["distinct"] for split in meta["splits"].values()),
-        forms=meta["splits"]["train"]["characters"] / max(1, meta["splits"]["train"]["distinct"]),
+        forms=defaults.Forms(train["characters"] / max(1, train["distinct"]), entry.tokenizer.registers() is not None),
         notes=tuple(meta["notes"]),
     )
 

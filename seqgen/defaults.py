@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqgen.recipe import Overrides, Recipe, TrainingSettings
 
@@ -41,7 +41,7 @@ DROPOUTS = ("hidden_dropout", "output_dropout")
 """The settings of the model that `choose_dropout` chooses."""
 MOST_DROPOUT = 0.6
 MOST_FORMS = 4.0
-"""More forms of a document than this save no more dropout."""
+"""More forms than this, of those that are not alike, save no more dropout."""
 SHORT_TEXT = 100_000
 """Symbols of training text below which it is sooner learned by heart."""
 RECALL_SYMBOLS = 600
@@ -52,6 +52,21 @@ MANY_WORDS = 200
 OFTEN = 20
 """Times that a symbol stands there on average; a word of a language does so ten times less often."""
 LONGEST_SYMBOL = 16
+
+
+class Forms(NamedTuple):
+    """The forms in which a document is read: a piece in other keys.
+
+    Attributes:
+        number: of them; 1: as itself alone.
+        alike: whether they are the same to the model: to one that hears intervals, keys are.
+    """
+
+    number: float = 1.0
+    alike: bool = False
+
+
+ONE_FORM = Forms()
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Facts:
         matrix_rate: floating point operations per second in large matrix products.
         device: "cpu", "cuda" or "mps".
         hidden: units of the model that the training begins from; None: it begins from nothing.
-        forms: as how many copies in other forms a document is read; 1: as itself alone.
+        forms: in which a document is read.
     """
 
     symbols: int
@@ -74,7 +89,7 @@ class Facts:
     matrix_rate: float
     device: str = "cpu"
     hidden: int | None = None
-    forms: float = 1.0
+    forms: Forms = ONE_FORM
 
 
 @dataclass(frozen=True)
@@ -160,17 +175,21 @@ def choose(facts: Facts) -> Overrides:
     return chosen
 
 
-def choose_dropout(epochs: float, symbols: int, forms: float = 1.0) -> float:
+def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> float:
     """Nothing while a text is read a few times; then the more, the more often it is read and the shorter it is.
 
     Args:
-        epochs: how often it is read, with all its copies.
-        symbols: of training text.
-        forms: as how many copies in other forms (pieces in other keys) a document is read; with more of them
-            the rule takes less dropout.
+        epochs: how often it is read, in all its forms.
+        symbols: of training text, all forms counted.
+        forms: in which a document is read. Where they are alike, a text is read so much more often; where they are not,
+            they are worth more text.
     """
-    epochs /= _between(forms, 1.0, MOST_FORMS)
-    shorter = max(1.0, SHORT_TEXT / max(1, symbols)) ** 0.125
+    number = max(1.0, forms.number)
+    if forms.alike:
+        epochs, symbols = epochs * number, symbols / number
+    else:
+        epochs /= min(number, MOST_FORMS)
+    shorter = max(1.0, SHORT_TEXT / max(1.0, symbols)) ** 0.125
     return round(_between(0.13 * math.log2(max(1.0, epochs / 4)) * shorter, 0.0, MOST_DROPOUT), 3)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from seqgen.corpus import Corpus
-from seqgen.defaults import DROPOUTS, choose_dropout
+from seqgen.defaults import DROPOUTS, Forms, choose_dropout
 from seqgen.errors import TrainingError
 from seqgen.pacing import WIND_UP
 from seqgen.recipe import Recipe, TrainingSettings
@@ -80,14 +80,14 @@ def plan_end(settings: TrainingSettings, symbols: int, step_seconds: float, seco
     return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
 
 
-def with_dropout(recipe: Recipe, epochs: float, symbols: int, forms: float, settled: Collection[str]) -> Recipe:
+def with_dropout(recipe: Recipe, epochs: float, symbols: int, forms: Forms, settled: Collection[str]) -> Recipe:
     """With the dropout that suits how often the text is going to be read, now that the speed is known.
 
     Args:
         recipe: with a first guess.
         epochs: how often the text is going to be read.
         symbols: of training text.
-        forms: as how many copies in other forms a document is read.
+        forms: in which a document is read.
         settled: what the user has set himself, which stays.
     """
     dropout = choose_dropout(epochs, symbols, forms)

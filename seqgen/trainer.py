@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqgen.checkpoint import TrainingState, parts_of
+from seqgen.checkpoint import TrainingState
 from seqgen.corpus import Corpus
 from seqgen.errors import TrainingError
 from seqgen.evaluation import validation_nats
@@ -22,6 +22,7 @@ from seqgen.models import MODELS, Batch, State
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import Course
 from seqgen.recipe import Recipe
+from seqgen.tokenizers import alphabet_of
 
 
 @dataclass
@@ -83,7 +84,8 @@ class Trainer:
             settings.random_seed,
             line_end,
         )
-        self.model = MODELS[model](corpus.tokenizer.size, recipe.model, parts_of(corpus.tokenizer))
+        alphabet = alphabet_of(corpus.tokenizer)
+        self.model = MODELS[model](alphabet, recipe.model)
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
         if inheritance is not None:
             inheritance.pass_on(self.model, corpus.tokenizer)
@@ -96,7 +98,7 @@ class Trainer:
         self._highest = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.hidden: State = self.model.zero_state(settings.lanes)
         self.counters = Counters(steps=settings.steps, schedule=settings.schedule)
-        judge = MODELS[model](corpus.tokenizer.size, recipe.model, parts_of(corpus.tokenizer))
+        judge = MODELS[model](alphabet, recipe.model)
         self._judge = judge.to(settings.device).eval()
 
     @property

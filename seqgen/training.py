@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, parts_of, read_lines
+from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read_lines
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
@@ -32,7 +32,7 @@ from seqgen.recipe import Overrides
 from seqgen.runs import Request, Run, open_run, start_run
 from seqgen.saving import CheckpointWriter
 from seqgen.sources.tables import count_left_out
-from seqgen.tokenizers import DOCUMENT, Opening
+from seqgen.tokenizers import DOCUMENT, Opening, alphabet_of
 from seqgen.trainer import Look, Trainer
 from seqgen.writing import Limits
 
@@ -286,7 +286,7 @@ class _Session:
 
     def _model(self, trainer: Trainer, weights: Mapping[str, Tensor]) -> LanguageModel:
         tokenizer = self.corpus.tokenizer
-        model = MODELS[self.manifest.model](tokenizer.size, trainer.recipe.model, parts_of(tokenizer))
+        model = MODELS[self.manifest.model](alphabet_of(tokenizer), trainer.recipe.model)
         model.load_state_dict(weights)
         return model.to(trainer.recipe.training.device).eval()
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from seqgen import evaluation
+from seqgen.alphabet import Alphabet
 from seqgen.errors import DataError
 from seqgen.evaluation import evaluate, nats_of, predict, validation_nats
 from seqgen.models import LanguageModel
@@ -19,7 +20,7 @@ from seqgen.tokenizers.characters import CharacterTokenizer
 
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
-    built = LanguageModel(20, ModelSettings(hidden=16, embedding=8))
+    built = LanguageModel(Alphabet(20), ModelSettings(hidden=16, embedding=8))
     built.reset_parameters(torch.Generator().manual_seed(1))
     return built.eval()
 

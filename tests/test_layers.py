@@ -285,6 +285,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with a tiny untrained checkpoint in it."""
     import torch
 
+    from seqgen.alphabet import Alphabet
     from seqgen.checkpoint import Manifest
     from seqgen.models import MODELS
     from seqgen.recipe import Recipe
@@ -293,7 +294,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     recipe = Recipe.from_dict({"model": {"hidden": 8, "embedding": 4}, "corpus": {"sources": ["diary.txt"]}})
     tokenizer = TOKENIZERS[recipe.tokenizer.kind].build(["aabb"], recipe.tokenizer)
-    model = MODELS["language"](tokenizer.size, recipe.model)
+    model = MODELS["language"](Alphabet(tokenizer.size), recipe.model)
     model.reset_parameters(torch.Generator().manual_seed(0))
     here = tmp_path_factory.mktemp("layers")
     writer = CheckpointWriter(here / "checkpoints" / "tiny")

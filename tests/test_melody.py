@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqgen.alphabet import EMPTY, KEPT
 from seqgen.errors import UsageError
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores import notation
@@ -398,3 +399,44 @@ def test_a_pickup_is_shorter_than_the_bar() -> None:
         assert words[1] in ("metre 4/4", "metre ?")
     with pytest.raises(UsageError, match="not shorter than a bar"):
         long.guide(Wanted(seed=notation.parse("metre: 3/4\npickup: 3\nG4:3")))
+
+
+def test_every_word_says_its_facts_and_the_same_in_every_key(tokenizer: MelodyTokenizer) -> None:
+    said: dict[str, set[str]] = {}
+    for word in tokenizer.words:
+        meaning, (head, _, value) = tokenizer.meaning_of(word), word.partition(" ")
+        assert (meaning.voice, meaning.turn, meaning.begins_step) == (0, 0, head == "note")
+        assert meaning.pitch == (int(value) if head == "note" else None)
+        assert (meaning.tonic is None) == (head != "key" or value == "?")
+        moved = tokenizer.transposed(word, 1)
+        if moved and moved != word:
+            higher = tokenizer.meaning_of(moved)
+            assert (higher.pitch, higher.facts) == (meaning.pitch and meaning.pitch + 1, meaning.facts)
+            assert higher.tonic == (None if meaning.tonic is None else (meaning.tonic + 1) % 12)
+        for name, fact in meaning.facts.items():
+            said.setdefault(name, set()).add(fact)
+            assert name in (head, "bar") and (name == "bar") == (head == "|")
+    assert tokenizer.meaning_of("key E minor").tonic == 4
+    assert tokenizer.meaning_of("key E minor").facts == {"key": "minor"}
+    assert said == {
+        "key": {"major", "minor", "?"},
+        "metre": {"2/4", "3/4", "4/4", "6/8", "?"},
+        "bar": {"", *(str(left) for left in range(1, 17))},
+        "length": {str(length) for length in tokenizer.lengths},
+    }
+
+
+@every_tune
+def test_the_registers_hold_the_tune(tokenizer: MelodyTokenizer, text: str) -> None:
+    tables, piece = tokenizer.registers(), notation.parse(text)
+    assert tables is not None and tables.voices == 1
+    values, sung = tables.writes[DOCUMENT], list[int]()
+    for symbol in tokenizer.encode(text).tolist():
+        values = np.where(tables.writes[symbol] == KEPT, values, tables.writes[symbol])
+        sung += [int(values[0]) - 1] if tables.begins_step[symbol] else []
+    assert sung == [note.pitch for note in piece.parts[0].notes]
+    assert values[1] == (piece.keys[0].tonic + 1 if piece.keys else EMPTY)
+    (context,) = tables.contexts  # the mode, and how many bars are left: one
+    key = {int(tables.writes[place, context[0]]) for word, place in tokenizer.ids.items() if word.startswith("key")}
+    assert key == {1, 2, 3} and values[context[0]] in key
+    assert values[context[1]] == tables.writes[tokenizer.ids["| 1"], context[1]] != KEPT

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
 
+from seqgen.alphabet import NOBODY, Alphabet, Meaning, registers_of
 from seqgen.models import CELLS, MODELS, Batch, LanguageModel, State
 from seqgen.models.layers import RecurrentLayer, keep_mask
 from seqgen.recipe import ModelSettings
@@ -16,7 +20,7 @@ SYMBOLS = 11
 
 
 def build(**settings: object) -> LanguageModel:
-    model = LanguageModel(SYMBOLS, ModelSettings(**{"hidden": 8, "embedding": 5, "layers": 2, **settings}))  # type: ignore[arg-type]
+    model = LanguageModel(Alphabet(SYMBOLS), ModelSettings(**{"hidden": 8, "embedding": 5, "layers": 2, **settings}))  # type: ignore[arg-type]
     model.reset_parameters(torch.Generator().manual_seed(1))
     model.noise = torch.Generator().manual_seed(2)
     return model
@@ -186,18 +190,18 @@ def test_stepping_sees_new_weights_after_training_went_on() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_equal_generators_make_equal_weights(name: str) -> None:
-    one, two = (MODELS[name](SYMBOLS, ModelSettings(hidden=8, embedding=5)) for _ in range(2))
+    one, two = (MODELS[name](Alphabet(SYMBOLS), ModelSettings(hidden=8, embedding=5)) for _ in range(2))
     for model in (one, two):
         model.reset_parameters(torch.Generator().manual_seed(7))
     assert all(torch.equal(first, second) for first, second in zip(one.parameters(), two.parameters(), strict=True))
 
 
-PARTS = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], *[[0.0, 0.0]] * (SYMBOLS - 3)])
+PARTS = np.array([[1, 0], [1, 0], [0, 1], *[[0, 0]] * (SYMBOLS - 3)], dtype=np.float32)
 """Symbols 0 and 1 share a part, 2 has another, the rest have none."""
 
 
 def build_with_parts(**settings: object) -> LanguageModel:
-    model = LanguageModel(SYMBOLS, ModelSettings(**{"hidden": 8, "embedding": 8, **settings}), PARTS)  # type: ignore[arg-type]
+    model = LanguageModel(Alphabet(SYMBOLS, PARTS), ModelSettings(**{"hidden": 8, "embedding": 8, **settings}))  # type: ignore[arg-type]
     model.reset_parameters(torch.Generator().manual_seed(1))
     return model
 
@@ -244,7 +248,10 @@ def test_parts_are_no_part_of_the_weights_but_their_rows_are() -> None:
 
 
 def test_the_rows_of_parts_are_taken_over_and_new_parts_stay_fresh() -> None:
-    old, new = build_with_parts(), LanguageModel(SYMBOLS + 1, ModelSettings(hidden=8, embedding=8), more_parts())
+    old, new = (
+        build_with_parts(),
+        LanguageModel(Alphabet(SYMBOLS + 1, more_parts()), ModelSettings(hidden=8, embedding=8)),
+    )
     new.reset_parameters(torch.Generator().manual_seed(9))
     fresh = new.embedding_parts[2].clone()
     new.adopt(old.state_dict(), torch.tensor([*range(SYMBOLS), -1]))
@@ -253,12 +260,142 @@ def test_the_rows_of_parts_are_taken_over_and_new_parts_stay_fresh() -> None:
     torch.testing.assert_close(new.tables()[0][:SYMBOLS], old.tables()[0])
 
 
-def more_parts() -> torch.Tensor:
+def more_parts() -> npt.NDArray[np.float32]:
     """The same with one more symbol, which has a part of its own."""
-    wider = torch.zeros(SYMBOLS + 1, 3)
+    wider = np.zeros((SYMBOLS + 1, 3), dtype=np.float32)
     wider[:SYMBOLS, :2] = PARTS
     wider[SYMBOLS, 2] = 1
     return wider
+
+
+SUNG = [
+    *(Meaning(tonic=tonic, facts={"key": mode}) for tonic, mode in ((0, "major"), (7, "minor"))),
+    *(Meaning(facts={"bar": left}, begins_step=True, turn=0) for left in ("1", "2")),
+    *(Meaning(0, pitch, turn=1) for pitch in (67, 69, 74)),
+    *(Meaning(1, pitch) for pitch in (60, 62, 72)),
+]
+"""Words of two voices, as many as there are symbols beside that of the document."""
+
+
+def build_with_registers(meanings: Sequence[Meaning] = SUNG, seed: int = 1, **settings: object) -> LanguageModel:
+    """A model whose experts all have something to say."""
+    tables = registers_of(meanings, 2, ("key", "bar"), [("key", "bar")])
+    parts = np.zeros((len(meanings) + 1, 2), dtype=np.float32)
+    parts[:SYMBOLS] = PARTS
+    alphabet = Alphabet(len(meanings) + 1, parts, tables)
+    model = LanguageModel(alphabet, ModelSettings(**{"hidden": 8, "embedding": 8, "layers": 2, **settings}))  # type: ignore[arg-type]
+    draw = torch.Generator().manual_seed(seed)
+    model.reset_parameters(draw)
+    assert model.experts is not None and model.experts.progressions is not None
+    for table in (*model.experts.degrees, model.experts.progressions):
+        table.data.normal_(generator=draw)
+    return model
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_stepping_follows_registers_as_a_whole_window_does(cell: str, tied: bool) -> None:
+    model = build_with_registers(cell=cell, tied=tied).eval()
+    batch = window(time=40)
+    whole, whole_state = model(batch.inputs, model.zero_state(3))
+    state = model.zero_state(3)
+    for inputs, wanted in zip(batch.inputs, whole, strict=True):
+        logits, state = model.step(inputs, state)
+        torch.testing.assert_close(logits, wanted, atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(*each) for each in zip(state.registers, whole_state.registers, strict=True))
+    first, state = model(batch.inputs[:17], model.zero_state(3))
+    second, state = model(batch.inputs[17:], state.detach())
+    torch.testing.assert_close(torch.cat([first, second]), whole)
+    assert all(torch.equal(*each) for each in zip(state.registers, whole_state.registers, strict=True))
+    forgetful = State(model(batch.inputs[:17], model.zero_state(3))[1].layers, model.zero_state(3).registers)
+    assert not torch.allclose(model(batch.inputs[17:], forgetful)[0], whole[17:], atol=1e-2)
+
+
+def test_what_registers_hold_is_a_part_of_the_state() -> None:
+    model = build_with_registers().eval()
+    ids = torch.tensor([[1, 3, 5, 8], [2, 4, 6, 9], [1, 4, 7, 10]])
+    _, state = model.start(ids)
+    values, before = state.registers
+    assert values.tolist() == [[68, 61, 1, 1, 1], [70, 63, 8, 2, 2], [75, 73, 1, 1, 2]]
+    assert before.tolist() == [[0, 0]] * 3
+    _, state = model.step(torch.tensor([3, 3, 3]), state)
+    assert state.registers[1].tolist() == [[68, 61], [70, 63], [75, 73]]
+    tensors = state.tensors()
+    assert torch.equal(tensors["registers.0"], state.registers[0])
+    assert torch.equal(tensors["registers.1"], state.registers[1])
+    again = model.zero_state(3).with_tensors(tensors)
+    chosen = again.detach().select(torch.tensor([2, 0, 2]))
+    assert [each.tolist() for each in chosen.registers] == [each[[2, 0, 2]].tolist() for each in state.registers]
+    assert [each.dtype for each in chosen.registers] == [torch.int64] * 2
+    symbols = torch.tensor([5, 6, 7])
+    logits, _ = model.step(symbols, chosen)
+    for row, source in enumerate([2, 0, 2]):
+        prompt = torch.cat([ids[source], torch.tensor([3, symbols[row]])])
+        torch.testing.assert_close(logits[row], model.start(prompt[None])[0][0], atol=1e-4, rtol=1e-4)
+    assert not [name for name in build().zero_state(1).tensors() if name.startswith("registers")]
+
+
+def test_what_symbols_mean_is_no_part_of_the_weights_but_the_experts_are() -> None:
+    model = build_with_registers()
+    assert model.experts is not None
+    weights = model.state_dict()
+    names = {name for name in weights if name.startswith(("experts", "registers"))}
+    assert names == {f"experts.{name}" for name, _ in model.experts.named_parameters()}
+    assert {name.split(".")[1] for name in names} == {"inputs", "outputs", "progressions", "degrees"}
+    assert not [name for name in build().state_dict() if name.startswith(("experts", "registers"))]
+    other = build_with_registers(seed=2)
+    other.load_state_dict(weights)
+    inputs = window().inputs
+    assert torch.equal(other(inputs, other.zero_state(3))[0], model(inputs, model.zero_state(3))[0])
+
+
+MORE = [*SUNG, Meaning(1, 76), Meaning(0, 50, facts={"bar": "3"}, turn=NOBODY)]
+"""One word with a pitch beyond the others, and one with a fact of another value."""
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_experts_are_taken_over_and_what_is_new_to_them_stays_fresh(tied: bool) -> None:
+    old, new, fresh = (build_with_registers(*each, tied=tied) for each in ((SUNG, 1), (MORE, 2), (MORE, 2)))
+    new.adopt(old.state_dict(), torch.tensor([*range(SYMBOLS), -1, -1]))
+    inputs = window(time=30).inputs
+    wanted, _ = old(inputs, old.zero_state(3))
+    logits, _ = new(inputs, new.zero_state(3))
+    torch.testing.assert_close(logits[..., :SYMBOLS], wanted)
+    grown = set()
+    for name, tensor in fresh.state_dict().items():
+        known = tuple(map(slice, old.state_dict()[name].shape))
+        assert torch.equal(new.state_dict()[name][known], old.state_dict()[name])
+        tensor[known] = new.state_dict()[name][known]
+        assert torch.equal(new.state_dict()[name], tensor)
+        grown |= {name} if tensor.shape != old.state_dict()[name].shape else set()
+    own = set() if tied else {"output"}
+    assert grown == {"embedding", "output_bias", "experts.inputs.4", "experts.degrees.0"} | own
+
+
+def test_all_experts_learn() -> None:
+    model = build_with_registers()
+    assert model.experts is not None
+    nats, _ = model.loss(window(time=60), model.zero_state(3))
+    nats.sum().backward()  # type: ignore[no-untyped-call]
+    for name, param in model.experts.named_parameters():
+        assert param.grad is not None and bool(param.grad.any()), name
+
+
+def test_equal_generators_make_equal_experts() -> None:
+    one, two, three = (
+        LanguageModel(
+            Alphabet(SYMBOLS, None, registers_of(SUNG, 2, ("key", "bar"), [("key",)])), ModelSettings(hidden=8)
+        )
+        for _ in range(3)
+    )
+    for model, seed in ((one, 7), (two, 7), (three, 8)):
+        for param in model.parameters():  # what stands there before has no say
+            param.data.fill_(torch.nan)
+        model.reset_parameters(torch.Generator().manual_seed(seed))
+    assert one.experts is not None and two.experts is not None and three.experts is not None
+    tables = [*zip(one.experts.parameters(), two.experts.parameters(), three.experts.parameters(), strict=True)]
+    assert all(torch.equal(first, second) for first, second, _ in tables)
+    assert all(not torch.equal(first, other) or not first.any() for first, _, other in tables)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from seqgen.alphabet import Alphabet
 from seqgen.models import Batch, LanguageModel
 from seqgen.optimizers import OPTIMIZERS, Muon, orthogonalize
 from seqgen.recipe import ModelSettings, TrainingSettings
@@ -37,7 +38,7 @@ def test_each_gate_is_updated_as_a_matrix_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimiser_learns_a_repeating_text(name: str) -> None:
-    model = LanguageModel(4, ModelSettings(hidden=16, embedding=4, layers=1))
+    model = LanguageModel(Alphabet(4), ModelSettings(hidden=16, embedding=4, layers=1))
     model.reset_parameters(torch.Generator().manual_seed(1))
     optimizers = OPTIMIZERS[name](model, TrainingSettings(learning_rate=0.02, matrix_rate=0.05))
     ids = torch.arange(24).remainder(4).reshape(-1, 1)
@@ -58,7 +59,7 @@ def test_every_optimiser_learns_a_repeating_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_parameter_belongs_to_exactly_one_optimiser(name: str) -> None:
-    model = LanguageModel(4, ModelSettings(hidden=8, embedding=4))
+    model = LanguageModel(Alphabet(4), ModelSettings(hidden=8, embedding=4))
     optimizers = OPTIMIZERS[name](model, TrainingSettings())
     held = [id(param) for optimizer in optimizers for group in optimizer.param_groups for param in group["params"]]
     assert sorted(held) == sorted(map(id, model.parameters()))

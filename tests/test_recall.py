@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 import seqgen
 from seqgen import evaluation, training
+from seqgen.alphabet import Alphabet
 from seqgen.checkpoint import Checkpoint
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError
@@ -48,7 +49,7 @@ WORDS = [3, 4, 5, 6, 7, 8]
 
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
-    built = LanguageModel(20, ModelSettings(hidden=16, embedding=8))
+    built = LanguageModel(Alphabet(20), ModelSettings(hidden=16, embedding=8))
     built.reset_parameters(torch.Generator().manual_seed(1))
     return built.eval()
 

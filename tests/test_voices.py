@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.recipe import TokenizerSettings
+from seqgen.alphabet import KEPT, NOBODY
+from seqgen.models import LanguageModel
+from seqgen.recipe import ModelSettings, TokenizerSettings
 from seqgen.scores.notation import parse, write
 from seqgen.scores.piece import TICKS, Key, Metre, Note, Part, Piece
-from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, parts_matrix
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, alphabet_of
 from seqgen.tokenizers.grid import (
     COUNTED_DOWN,
     FAR,
@@ -25,10 +28,12 @@ from seqgen.tokenizers.grid import (
     bars_on,
     cells_of,
     distances_to_fermatas,
+    goals_of,
     is_event,
     round_to,
 )
 from seqgen.tokenizers.voices import VoicesTokenizer
+from seqgen.tokenizers.voicing import voice_order
 from tests.pieces import RANGES, STEP, bare, corpus, grid_pieces
 
 
@@ -117,6 +122,32 @@ def test_steps_say_how_many_quarters_it_is_to_the_next_fermata() -> None:
     assert distances_to_fermatas(parse("C4:8"), STEP, 32) == [FAR] * 32
 
 
+@pytest.mark.parametrize(
+    ("upper", "lower", "goals"),
+    [
+        ("C5 D5^ E5:2", "C3 G3 C3:2", [55, 48]),  # a fermata in another part; behind it the end
+        ("C5 D5:2^ E5 F5 G5^", "C3 G2:2 A2 B2 E3", [43, 52, 52]),  # one that is held over the barline
+        ("C5:2 D5^ E5^", "C3:2 D3 E3", [50, 50]),  # one on the barline, and the first of two in a bar
+        ("C5:6", "C3:2 D3:2 E3:2", [52, 52, 52]),  # none: the end of the piece
+        ("C5:1.5 D5:2.5^", "C3 D3 E3 F3^", [50, 53]),  # one in the middle of a note of the bass, and one above
+        ("C5 D5^ E5:2", "C3:0.5 r:2.5 D3", [48, 50]),  # a rest of the bass: what it sang last
+        ("C5 D5^ E5:2", "r:2 D3:2", [50, 50]),  # it has not begun
+        ("C5 D5^ E5:2", "r:4", [None, None]),
+    ],
+)  # fmt: skip
+def test_a_bar_goes_to_where_the_bass_ends_its_phrase(upper: str, lower: str, goals: list[int | None]) -> None:
+    piece = duet(upper, lower, "metre: 2/4")
+    assert goals_of(piece, STEP, bars_on(piece, STEP)) == goals
+
+
+def test_a_goal_that_begins_a_little_late_is_one_all_the_same() -> None:
+    upper = Part((Note(0, 2 * STEP, 72), Note(2 * STEP, 2 * STEP, 74, fermata=True)))
+    lower = Part((Note(0, 2 * STEP + 5, 48), Note(2 * STEP + 5, 2 * STEP - 5, 55)))
+    piece = Piece((upper, lower), (Metre(0, 1, 4),))
+    assert cells_of(lower, STEP, 4, held=False) == [48, 48, 55, 55]
+    assert goals_of(piece, STEP, bars_on(piece, STEP)) == [55]
+
+
 # Words
 
 
@@ -124,14 +155,42 @@ def test_a_piece_is_told_event_by_event_the_outer_voices_first() -> None:
     piece = parse("key: G major\nmetre: 2/4\npickup: 1/2\nS: G4:0.5 A4^ r\nA: D4:2.5\nT: B3:0.5 C4:2\nB: G2:0.5 G2:2")
     tokenizer = build([piece], grid=2)
     assert tokenizer.encode_piece(piece) == [
-        "key G major", "metre 2/4", "pickup 1",
+        "key G major", "metre 2/4", "pickup 1", "to 0",
         "step 3 1", "0 67", "3 43", "1 62", "2 59",
-        "bar 1", "key G major",
+        "bar 1", "to 0",
         "step 0 0", "0 69", "3 43", "1 -", "2 60",
         "step 2 4", "0 r", "3 -", "1 -", "2 -",
         "end 4",
     ]  # fmt: skip
     assert {*tokenizer.encode_piece(piece)} <= {*tokenizer.words}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_bar_and_the_upbeat_say_on_which_degree_their_phrase_ends(seed: int) -> None:
+    piece = PIECES[seed]
+    words = CHORALES.encode_piece(piece)
+    begins = [place for place, word in enumerate(words) if word.startswith("bar")] + [2] * bool(piece.pickup)
+    goal = f"to {(piece.parts[-1].notes[-1].pitch - piece.keys[0].tonic) % 12}"
+    assert {words[place + 1] for place in begins} == {goal}
+    assert len([word for word in words if word.startswith("to")]) == len(begins) == len([*piece.bars()])
+    assert {word for word in CHORALES.encode_piece(piece.transposed(1)) if word.startswith("to")} == {goal}
+    unknown = CHORALES.encode_piece(dataclasses.replace(piece, keys=()))
+    assert unknown[1:] == [word for word in words[1:] if not word.startswith("to")]
+    assert not [word for word in build([dataclasses.replace(piece, keys=())]).words if word.startswith("to")]
+
+
+def test_a_degree_is_counted_from_the_tonic() -> None:
+    piece = parse("key: B minor\nmetre: 2/4\nS: B4:2 A4^ B4\nB: B2:2 F#2 C3")
+    words = build([piece], voices=2).encode_piece(piece)
+    assert [word for word in words if word.startswith("to")] == ["to 7", "to 7"]
+    piece = parse("key: B minor\nmetre: 2/4\nS: B4 A4^ B4:2\nB: B2 F#2 C3:2")
+    assert [word for word in build([piece], voices=2).encode_piece(piece) if word.startswith("to")] == ["to 7", "to 1"]
+
+
+def test_a_piece_with_a_key_is_encoded_where_no_training_piece_had_one() -> None:
+    tokenizer = build([parse("metre: 4/4\nS: C5:4")], voices=1)
+    words = tokenizer.words_of(tokenizer.encode("key: C major\nmetre: 4/4\nS: C5:4"))
+    assert words == ["key ?", "metre 4/4", "pickup 0", "bar 1", "step 0 4", "0 72", "end 16"]
 
 
 def test_bars_are_counted_down_at_the_end() -> None:
@@ -368,11 +427,111 @@ def test_words_share_what_is_the_same_in_music() -> None:
         {"pitch 67", "class 7"} <= {*parts["0 67"]} and "class 7" in parts["1 55"] and "class 7" in parts["key G minor"]
     )
     assert not {*parts["0 67"]} & {*parts["step 0 4"]}
-    matrix = parts_matrix(tokenizer)
+    matrix = alphabet_of(tokenizer).parts
     assert matrix is not None
     assert matrix.shape[0] == tokenizer.size
     assert matrix.sum() == sum(map(len, tokenizer.parts()))
-    assert parts_matrix(TOKENIZERS["bytes"]()) is None
+    assert alphabet_of(TOKENIZERS["bytes"]()).parts is None
+
+
+# What words mean
+
+
+@pytest.mark.parametrize("voices", [1, 2, 4, 5])
+@pytest.mark.parametrize("held", [True, False])
+def test_what_words_write_is_what_is_sung(voices: int, held: bool) -> None:
+    pieces = [dataclasses.replace(piece, parts=(piece.parts * 2)[:voices]) for piece in PIECES[:6]]
+    tokenizer = build(pieces, voices=voices, held=held)
+    tables = tokenizer.registers()
+    assert tables is not None and tables.voices == voices
+    for piece in pieces:
+        words = tokenizer.encode_piece(piece)
+        ids = [DOCUMENT, *tokenizer.ids_of(words).tolist()]
+        nexts = [int(word[0]) if word[0].isdigit() else NOBODY for word in words]
+        assert tables.turn[ids].tolist() == [*nexts, NOBODY]
+        steps = [word.startswith("step ") for word in words]
+        assert tables.begins_step[ids].tolist() == [False, *steps]
+        cells = [
+            *zip(*(cells_of(part, STEP, round_to(piece.end, STEP), False) for part in piece.parts), strict=True)
+        ]  # fmt: skip
+        values, sung = tables.writes[DOCUMENT], []
+        for symbol in ids:
+            values = np.where(tables.writes[symbol] == KEPT, values, tables.writes[symbol])
+            if tables.turn[symbol] == NOBODY and tokenizer.keys()[symbol].startswith(f"{voice_order(voices)[-1]} "):
+                sung.append(tuple((values[:voices] - 1).tolist()))
+        assert list(dict.fromkeys(sung)) == list(dict.fromkeys(cells))
+        assert values[voices] == piece.keys[0].tonic + 1
+
+
+def test_every_word_says_its_facts_and_the_same_in_every_key() -> None:
+    said: dict[str, set[str]] = {}
+    for word in CHORALES.words:
+        meaning, head, value = CHORALES.meaning_of(word), *word.partition(" ")[::2]
+        higher = CHORALES.meaning_of(CHORALES.transposed(word, 1) or word)
+        if head.isdigit() and value.isdigit():
+            assert (meaning.voice, meaning.pitch, higher.pitch) == (
+                int(head), int(value), int(value) + (CHORALES.transposed(word, 1) != ""),
+            )  # fmt: skip
+        else:
+            assert meaning.pitch is None
+        assert (meaning.tonic is None) == (head != "key" or value == "?")
+        assert meaning.tonic is None or higher.tonic == (meaning.tonic + 1) % 12
+        unmoved = dataclasses.replace(meaning, pitch=None, tonic=None)
+        assert unmoved == dataclasses.replace(higher, pitch=None, tonic=None)
+        assert {*meaning.facts} <= ({"place", "near"} if head == "step" else {head})
+        for name, fact in meaning.facts.items():
+            said.setdefault(name, set()).add(fact)
+    assert CHORALES.meaning_of("key F# minor").tonic == 6
+    assert CHORALES.meaning_of("step 12 3").facts == {"place": "12", "near": "3"}
+    assert CHORALES.meaning_of("key F# minor").facts == {"key": "minor"}
+    assert said == {
+        "key": {"major", "minor", "?"},
+        "metre": {"4/4", "3/4", "?"},
+        "bar": {"", *(str(left) for left in range(1, COUNTED_DOWN + 1))},
+        "to": {str(degree) for degree in range(12)},
+        "place": {str(place) for place in range(16)},
+        "near": {str(near) for near in range(FAR + 1)},
+    }
+
+
+def test_degrees_are_likely_by_fermata_and_goal_and_by_mode_and_bars_left() -> None:
+    tables = CHORALES.registers()
+    assert tables is not None
+    keys = {name: CHORALES.ids[name] for name in ("step 0 0", "to 0", "key A minor", "bar 1")}
+    written = {name: {*np.flatnonzero(tables.writes[symbol] != KEPT).tolist()} for name, symbol in keys.items()}
+    near_to, key_bar = map(set, tables.contexts)
+    assert near_to < written["step 0 0"] | written["to 0"] and len(near_to & written["step 0 0"]) == 1
+    assert key_bar == (written["key A minor"] | written["bar 1"]) - {tables.voices}
+
+
+def test_a_bass_that_is_always_silent_does_no_harm() -> None:
+    piece = parse("metre: 4/4\nS: C5:4\nB: r:4")
+    tokenizer = build([piece], voices=2)
+    model = LanguageModel(alphabet_of(tokenizer), ModelSettings(hidden=4, embedding=4))
+    model.reset_parameters(torch.Generator().manual_seed(1))
+    ids = torch.tensor([tokenizer.encode(write(piece)).tolist()])
+    assert model.start(ids)[0].isfinite().all()
+
+
+def test_what_is_learned_without_keys_is_taken_over_to_pieces_with_keys() -> None:
+    settings, text = TokenizerSettings(kind="voices", voices=2), "metre: 4/4\nS: C5:4\nB: C4:4"
+    tokenizer = VoicesTokenizer.build([text], settings)
+    extended = tokenizer.extended([f"key: D major\n{text}"], settings)
+    models = [LanguageModel(alphabet_of(each), ModelSettings(hidden=4, embedding=4)) for each in (tokenizer, extended)]
+    for model in models:
+        model.reset_parameters(torch.Generator().manual_seed(1))
+    assert models[0].experts is not None
+    for table in models[0].experts.degrees:
+        table.data.fill_(0.5)
+    models[1].adopt(
+        models[0].state_dict(), torch.arange(extended.size).where(torch.arange(extended.size) < tokenizer.size, -1)
+    )
+    old, new = (model.experts for model in models)
+    assert old is not None and new is not None
+    for tables, wider in ((old.inputs, new.inputs), (old.outputs, new.outputs), (old.degrees, new.degrees)):
+        for table in tables:  # each is the beginning of one in the new model
+            block = tuple(map(slice, table.shape))
+            assert any(other[block].shape == table.shape and other[block].equal(table) for other in wider)
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,31 @@ def test_a_seed_longer_than_the_bars_that_are_counted_down_is_kept_whole() -> No
     assert len([*piece.bars()]) >= 20
 
 
+@pytest.mark.parametrize("key", ["key ?", "key D minor"])
+@pytest.mark.parametrize("pickup", [0, STRIDE])
+def test_a_goal_is_demanded_where_a_bar_begins_in_a_known_key(key: str, pickup: int) -> None:
+    tokenizer = build(*PIECES[:6], dataclasses.replace(PIECES[0], keys=()))
+    draw, guide = random.Random(1), tokenizer.guide(Wanted(bars=3))
+    goals = {f"to {degree}" for degree in range(12)}
+    asked, head, word = list[str](), [key, "metre 3/4", f"pickup {pickup}"], ""
+    while True:
+        choices = np.flatnonzero(guide.allowed()).tolist()
+        allowed = {tokenizer.keys()[symbol] for symbol in choices}
+        begins = word.startswith("bar") or (word.startswith("pickup") and pickup > 0)
+        assert allowed & goals == (goals if begins and key != "key ?" else set())
+        if allowed & goals:
+            assert allowed == goals and not guide.is_whole()
+            asked.append(word)
+        symbol = tokenizer.ids[head.pop(0)] if head else draw.choice(choices)
+        assert symbol in choices
+        if symbol == DOCUMENT:
+            break
+        guide.feed(symbol)
+        word = tokenizer.keys()[symbol]
+    upbeat = [f"pickup {pickup}"] if pickup else []
+    assert asked == ([] if key == "key ?" else [*upbeat, "bar 3", "bar 2", "bar 1"])
+
+
 REFUSED = {
     "has not learned the metre 9/8": Wanted(metre=Metre(0, 9, 8)),
     "has not learned the metre 2/4": Wanted(seed=parse("metre: 2/4\nS: 70")),

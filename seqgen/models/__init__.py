@@ -1,4 +1,4 @@
-"""Networks: ids -> logits. None of them knows a tokenizer.
+"""Networks: ids -> logits. None of them knows a tokenizer: what they must know of its symbols is an `Alphabet`.
 
 A model is one file here and one line in ``MODELS``. Each has ``loss(batch, state)``, ``start(prompt_ids)`` and
 ``step(ids, state)``; its state has ``select(rows)``.

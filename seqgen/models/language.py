@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqgen.alphabet import Alphabet
 from seqgen.models.cells import CELLS
+from seqgen.models.experts import Experts
 from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
+from seqgen.models.registers import Held, Registers
 from seqgen.models.stepping import Stepper
 from seqgen.recipe import ModelSettings
 
@@ -19,8 +22,6 @@ PROMPT_WINDOW = 512
 
 SYMBOL_ROWS = ("embedding", "output", "output_bias")
 """The weights that have a row for each symbol."""
-PART_ROWS = ("embedding_parts", "output_parts")
-"""Those that have a row for each part of symbols."""
 
 
 class Batch(NamedTuple):
@@ -34,26 +35,30 @@ class LanguageModel(nn.Module):
     """Embedding, stacked recurrent layers, and a linear output that may share the embedding.
 
     Args:
-        size: how many symbols there are.
+        alphabet: the symbols. Where they are made of parts, a symbol's rows are its own and those of its parts added up, so
+            that what is learned of one symbol holds for others with that part; where they write to registers, experts on
+            intervals go by what these hold.
         settings: the shape and the dropouts.
-        parts: which parts each symbol has, ones in (symbols, parts); None: each stands for itself. A symbol's rows are its
-            own and those of its parts added up, so that what is learned of one symbol holds for others with that part.
     """
 
-    def __init__(self, size: int, settings: ModelSettings, parts: Tensor | None = None) -> None:
+    def __init__(self, alphabet: Alphabet, settings: ModelSettings) -> None:
         super().__init__()
-        self.size, self.settings = size, settings
+        self.size, self.settings = alphabet.size, settings
+        parts, tables = alphabet.parts, alphabet.registers
         cell, hidden = CELLS[settings.cell], settings.hidden
         widths = [settings.embedding] + [hidden] * (settings.layers - 1)
-        self.embedding = nn.Parameter(torch.empty(size, settings.embedding))
+        self.embedding = nn.Parameter(torch.empty(self.size, settings.embedding))
         self.layers = nn.ModuleList(RecurrentLayer(cell, width, hidden, settings.weight_dropout) for width in widths)
-        self.output = None if settings.tied else nn.Parameter(torch.empty(size, hidden))
-        self.output_bias = nn.Parameter(torch.empty(size))
+        self.output = None if settings.tied else nn.Parameter(torch.empty(self.size, hidden))
+        self.output_bias = nn.Parameter(torch.empty(self.size))
         self.parts: Tensor | None
-        self.register_buffer("parts", parts, persistent=False)  # moves with the weights; the tokenizer has it
+        # Moves with the weights, and is none of them: the tokenizer has it.
+        self.register_buffer("parts", None if parts is None else torch.from_numpy(parts), persistent=False)
         if parts is not None:
             self.embedding_parts = nn.Parameter(torch.empty(parts.shape[1], settings.embedding))
             self.output_parts = None if settings.tied else nn.Parameter(torch.empty(parts.shape[1], hidden))
+        self.registers = None if tables is None else Registers(tables)
+        self.experts = None if tables is None else Experts(tables, settings.embedding, hidden)
         self.noise: torch.Generator | None = None
         """Draws the dropout masks in training mode; a training must set it."""
         self.recall: Tensor | None = None
@@ -76,6 +81,8 @@ class LanguageModel(nn.Module):
                 if own is not None and shared is not None:
                     nn.init.normal_(shared, std=share * float(own.detach().std()), generator=generator)
                     own.data.mul_(0.5**0.5)
+        if self.experts is not None:
+            self.experts.reset_parameters(generator)
 
     def adopt(self, weights: Mapping[str, Tensor], rows: Tensor) -> None:
         """Takes over the weights of a model of the same shape that knew other symbols.
@@ -89,10 +96,8 @@ class LanguageModel(nn.Module):
             for name, tensor in self.state_dict().items():
                 if name in SYMBOL_ROWS:
                     tensor[known] = weights[name][rows[known]]
-                elif name in PART_ROWS:  # symbols that are added come last, and so do their parts
-                    tensor[: len(weights[name])] = weights[name]
-                else:
-                    tensor.copy_(weights[name])
+                else:  # symbols that are added come last, and so do their parts and what they write to registers
+                    tensor[tuple(map(slice, weights[name].shape))] = weights[name]
 
     def tables(self) -> tuple[Tensor, Tensor]:
         """Each symbol's row at the input (symbols, embedding) and at the output (symbols, hidden), with those of its parts."""
@@ -114,7 +119,8 @@ class LanguageModel(nn.Module):
 
     def zero_state(self, batch: int) -> State:
         """The state before anything was read."""
-        return State(tuple(layer.zero_state(batch) for layer in self.recurrent_layers()))
+        layers = tuple(layer.zero_state(batch) for layer in self.recurrent_layers())
+        return State(layers, () if self.registers is None else self.registers.empty(batch))
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Inputs (time, batch) -> logits (time, batch, symbols) and the state after the last of them."""
@@ -122,6 +128,10 @@ class LanguageModel(nn.Module):
         settings = self.settings
         embedding, output = self.tables()
         values = functional.embedding(inputs, embedding_dropout(embedding, settings.embedding_dropout, noise))
+        held = None
+        if self.registers is not None and self.experts is not None:
+            held = self.registers(inputs, Held(*state.registers))
+            values = values + self.experts.read(held)
         values = locked_dropout(values, settings.input_dropout, noise)  # (time, batch, embedding)
         states = []
         layers = self.recurrent_layers()
@@ -130,7 +140,11 @@ class LanguageModel(nn.Module):
             states.append(layer_state)
             last = number == len(layers) - 1
             values = locked_dropout(values, settings.output_dropout if last else settings.hidden_dropout, noise)
-        return functional.linear(values, output, self.output_bias), State(tuple(states))
+        logits = functional.linear(values, output, self.output_bias)
+        if held is None or self.experts is None:
+            return logits, State(tuple(states))
+        logits = logits + self.experts.weigh(values, inputs, held)
+        return logits, State(tuple(states), (held.values[-1], held.before[-1]))
 
     def loss(self, batch: Batch, state: State) -> tuple[Tensor, State]:
         """Nats for each target, shape (time, batch), and the state after the window."""
@@ -145,13 +159,18 @@ class LanguageModel(nn.Module):
             logits, state = self(window, state)
         return logits[-1], state
 
+    @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Reads one symbol for each row (batch,): logits (batch, symbols) and the new state. For sampling, without gradients."""
         if self._stepper is None:
             embedding, output = self.tables()
             self._stepper = Stepper(embedding, self.recurrent_layers(), output, self.output_bias)
-        logits, layers = self._stepper.step(ids, state.layers)
-        return logits, State(layers)
+        if self.registers is None or self.experts is None:
+            logits, _, layers = self._stepper.step(ids, state.layers)
+            return logits, State(layers)
+        held = Held(*(each[0] for each in self.registers(ids.unsqueeze(0), Held(*state.registers))))
+        logits, hidden, layers = self._stepper.step(ids, state.layers, self.experts.read(held))
+        return logits + self.experts.weigh(hidden, ids, held), State(layers, tuple(held))
 
     def train(self, mode: bool = True) -> LanguageModel:
         """Training or evaluation mode; forgets the weights that were prepared for stepping."""

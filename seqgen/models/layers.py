@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,34 +17,37 @@ class State:
 
     Attributes:
         layers: for each layer its tensors, each (batch, hidden).
+        registers: what `models/registers.py` follows, each (batch, registers); empty where the symbols write to none.
     """
 
     layers: tuple[LayerState, ...]
+    registers: tuple[Tensor, ...] = ()
 
     def select(self, rows: Tensor) -> State:
         """The state of these rows of the batch, in this order; a row may be taken more than once."""
-        return State(tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers))
+        return self._map(lambda tensor: tensor.index_select(0, rows))
 
     def detach(self) -> State:
         """The same values without their history, for truncated backpropagation."""
-        return State(tuple(tuple(tensor.detach() for tensor in layer) for layer in self.layers))
+        return self._map(Tensor.detach)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> State:
+        layers = tuple(tuple(change(tensor) for tensor in layer) for layer in self.layers)
+        return State(layers, tuple(change(tensor) for tensor in self.registers))
 
     def tensors(self) -> dict[str, Tensor]:
         """The state under names, for a checkpoint."""
-        return {
-            f"{number}.{index}": tensor
-            for number, layer in enumerate(self.layers)
-            for index, tensor in enumerate(layer)
-        }
+        groups = [*((str(number), layer) for number, layer in enumerate(self.layers)), ("registers", self.registers)]
+        return {f"{name}.{index}": tensor for name, group in groups for index, tensor in enumerate(group)}
 
     def with_tensors(self, tensors: dict[str, Tensor]) -> State:
         """A state of the same structure with the values that `tensors` once gave."""
-        return State(
-            tuple(
-                tuple(tensors[f"{number}.{index}"].to(tensor) for index, tensor in enumerate(layer))
-                for number, layer in enumerate(self.layers)
-            )
+        layers = (
+            tuple(tensors[f"{number}.{index}"].to(tensor) for index, tensor in enumerate(layer))
+            for number, layer in enumerate(self.layers)
         )
+        registers = (tensors[f"registers.{index}"].to(tensor) for index, tensor in enumerate(self.registers))
+        return State(tuple(layers), tuple(registers))
 
 
 class RecurrentLayer(nn.Module):

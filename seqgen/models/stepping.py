@@ -32,20 +32,32 @@ class Stepper:
     ) -> None:
         first = layers[0]
         self.table = torch.addmm(first.input_bias, embedding, first.input.t())  # (symbols, gates * hidden)
-        self.first = first.cell
+        self.first, self.input = first.cell, first.input.t().contiguous()
         self.recurrent = first.recurrent.t().contiguous(), first.recurrent_bias.detach()
         self.upper = [_prepare(layer) for layer in layers[1:]]
         self.output = output.t().contiguous(), output_bias.detach()
 
     @torch.no_grad()
-    def step(self, ids: Tensor, state: Sequence[LayerState]) -> tuple[Tensor, tuple[LayerState, ...]]:
-        """Ids (batch,) and the state before them -> logits (batch, symbols) and the state after them."""
+    def step(
+        self, ids: Tensor, state: Sequence[LayerState], beside: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, tuple[LayerState, ...]]:
+        """Reads one symbol for each row.
+
+        Args:
+            ids: (batch,).
+            state: before them.
+            beside: what is added to their embeddings, (batch, embedding).
+
+        Returns:
+            Logits (batch, symbols), the output of the last layer (batch, hidden), and the state after them.
+        """
         matrix, bias = self.recurrent
-        new = [self.first.step(self.table[ids], torch.addmm(bias, state[0][0], matrix), state[0])]
+        inputs = self.table[ids] if beside is None else torch.addmm(self.table[ids], beside, self.input)
+        new = [self.first.step(inputs, torch.addmm(bias, state[0][0], matrix), state[0])]
         for layer, layer_state in zip(self.upper, state[1:], strict=True):
             new.append(layer.step(new[-1][0], layer_state))
         matrix, bias = self.output
-        return torch.addmm(bias, new[-1][0], matrix), tuple(new)
+        return torch.addmm(bias, new[-1][0], matrix), new[-1][0], tuple(new)
 
 
 class _Joined:

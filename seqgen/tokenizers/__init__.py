@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from seqgen.tokenizers.base import DOCUMENT, Decoder, Ids, Opening, Tokenizer, bytes_of, id_type, parts_matrix, text_of
+from seqgen.tokenizers.base import (
+    DOCUMENT,
+    Decoder,
+    Ids,
+    Opening,
+    Tokenizer,
+    alphabet_of,
+    bytes_of,
+    id_type,
+    text_of,
+)
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
 from seqgen.tokenizers.frames import FramesTokenizer
@@ -19,9 +29,9 @@ __all__ = [
     "Ids",
     "Opening",
     "Tokenizer",
+    "alphabet_of",
     "bytes_of",
     "id_type",
-    "parts_matrix",
     "text_of",
 ]
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from seqgen.alphabet import Alphabet, Registers
 from seqgen.recipe import TokenizerSettings
 from seqgen.units import BITS_PER_CHARACTER, Unit
 
@@ -136,6 +137,10 @@ class Tokenizer(Protocol):
         """What each symbol is made of, by names that several symbols may share; empty: symbols share nothing."""
         ...
 
+    def registers(self) -> Registers | None:
+        """Which facts symbols write into registers; None: none."""
+        ...
+
     def to_bytes(self) -> bytes:
         """The file that `from_bytes` reads."""
         ...
@@ -190,9 +195,17 @@ class TextTokenizer:
         """None."""
         return []
 
+    def registers(self) -> Registers | None:
+        """None."""
+        return None
 
-def parts_matrix(tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:
-    """Which parts each symbol has, as ones in a matrix (symbols, parts); None where symbols share nothing."""
+
+def alphabet_of(tokenizer: Tokenizer) -> Alphabet:
+    """The symbols of a tokenizer."""
+    return Alphabet(tokenizer.size, _parts_matrix(tokenizer), tokenizer.registers())
+
+
+def _parts_matrix(tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:
     parts = tokenizer.parts()
     names = {name: place for place, name in enumerate(dict.fromkeys(name for each in parts for name in each))}
     if not names:

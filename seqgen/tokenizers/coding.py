@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from seqgen.scores.piece import HIGHEST, LOWEST, TICKS, Metre, Note, Piece, Tempo
 from seqgen.scores.repairs import from_the_beginning, without_overlaps
@@ -29,6 +30,8 @@ from seqgen.tokenizers.barring import (
 
 UNSAID = 80
 """The velocity of a note that says none, among others that do."""
+KEPT_TOKENS = 1 << 22
+"""So many tokens of pieces are kept, some 40 MB."""
 Notes = dict[int, tuple[Note, ...]]
 """The notes of each program."""
 
@@ -123,26 +126,65 @@ def gather(piece: Piece, on_grid: Callable[[int], int]) -> Notes:
 
 def encode(notes: Notes, tempos: Sequence[Tempo], coding: Coding, bars: Sequence[barring.Bar] = ()) -> list[str]:
     """MidiTok's tokens of notes and tempos at times of its grid; no tempo where there are none."""
+    tracks = {
+        program: sorted((note.start, -note.pitch, note.duration, note.velocity or UNSAID) for note in notes[program])
+        for program in sorted(notes, key=barring.rank)
+    }
+    end = max(note.start for played in notes.values() for note in played)
+    heard = tuple(tempo for tempo in tempos if tempo.start <= end)
+    metres = tuple(from_the_beginning(in_quarters(bar.metre)._replace(start=bar.start) for bar in bars))
+    rows = {program: np.array(each, dtype=np.int32) for program, each in tracks.items()}
+    key = (coding, bool(tempos), heard, metres, *((program, each.tobytes()) for program, each in rows.items()))
+    return _kept.get(key, lambda: _encode(coding, bool(tempos), rows, heard, metres))
+
+
+class _Kept:
+    """Tokens that were made before. A corpus is encoded twice, to find its vocabulary and to use it, and MidiTok is what
+    takes the time."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, list[str]] = {}
+        self._total = 0
+
+    def get(self, key: Hashable, make: Callable[[], list[str]]) -> list[str]:
+        """What was made for this key, or is made now. What a corpus of more tokens needs again is not kept."""
+        known = self._known.get(key)
+        if known is None:
+            known = [sys.intern(token) for token in make()]
+            self._total += len(known)
+            if self._total > KEPT_TOKENS:
+                self._known, self._total = {}, len(known)
+            self._known[key] = known
+        return known
+
+
+_kept = _Kept()
+
+
+def _encode(
+    coding: Coding,
+    with_tempos: bool,
+    rows: Mapping[int, npt.NDArray[np.int32]],
+    tempos: Sequence[Tempo],
+    metres: Sequence[Metre],
+) -> list[str]:
+    """MidiTok's tokens of rows (start, -pitch, duration, velocity) for each program."""
     import symusic as typed
 
     symusic: Any = typed  # its types are those of times in ticks, quarters and seconds all at once
     score = symusic.Score(TICKS)
-    for program in sorted(notes, key=barring.rank):
+    for program, each in rows.items():
         track = symusic.Track("", max(0, program), program == barring.DRUMS)
-        rows = sorted((note.start, -note.pitch, note.duration, note.velocity or UNSAID) for note in notes[program])
-        starts, pitches, durations, velocities = np.array(rows, dtype=np.int32).T
+        starts, pitches, durations, velocities = each.T
         track.notes = symusic.Note.from_numpy(
             starts.copy(), durations.copy(), (-pitches).astype(np.int8), velocities.astype(np.int8)
         )
         score.tracks.append(track)
-    end = max(note.start for played in notes.values() for note in played)
     for tempo in tempos:
-        if tempo.start <= end:
-            score.tempos.append(symusic.Tempo(tempo.start, tempo.bpm))
-    metres = from_the_beginning(in_quarters(bar.metre)._replace(start=bar.start) for bar in bars)
+        score.tempos.append(symusic.Tempo(tempo.start, tempo.bpm))
     for metre in metres:
         score.time_signatures.append(symusic.TimeSignature(metre.start, metre.beats, metre.unit))
-    tokens: list[str] = _miditok(coding, bool(tempos), True).encode(score, encode_ids=False).tokens
+    tokens: list[str] = _miditok(coding, with_tempos, True).encode(score, encode_ids=False).tokens
     return tokens
 
 

@@ -92,6 +92,19 @@ def is_event(cells: Sequence[int], before: Sequence[int]) -> bool:
     )
 
 
+def goals_of(piece: Piece, step: int, bars: Sequence[Bar]) -> list[int | None]:
+    """For each bar the lowest part's pitch where its phrase ends: at the next fermata, or with the piece; None: it has none."""
+    bass = piece.parts[-1].notes
+    if not bass:
+        return [None] * len(bars)
+    ends = sorted({round_to(note.start, step) for part in piece.parts for note in part.notes if note.fermata})
+    goals: list[int | None] = []
+    for bar in bars:
+        end = next((end for end in ends if end >= bar.first), bars[-1].last)
+        goals.append(next((note.pitch for note in reversed(bass) if round_to(note.start, step) <= end), bass[0].pitch))
+    return goals
+
+
 def _metre_at(piece: Piece, start: int) -> Metre:
     return next((metre for metre in reversed(piece.metres) if metre.start <= start), COMMON_TIME)
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
+from seqgen.alphabet import Meaning
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores.piece import HIGHEST, LOWEST, Key, Piece
 from seqgen.scores.pitches import name_key, parse_key
@@ -57,6 +58,8 @@ class MelodyTokenizer(ScoreTokenizer):
         r"|\|:|:\||\[1|\[2|\|\||note (\d{1,2}|1[01]\d|12[0-7])|rest|tie|length [1-9]\d{0,4}"
     )
     title = "tunes of one line: folk songs, reels, jigs"
+    facts = ("key", "metre", "bar", "length")
+    contexts = (("key", "bar"),)
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
         super().__init__(words, about)
@@ -154,6 +157,18 @@ class MelodyTokenizer(ScoreTokenizer):
         pitch = int(value) + semitones
         # What lies beyond the range in the first place may be moved back into it, and not further away.
         return f"{NOTE} {pitch}" if min(low, int(value)) <= pitch <= max(high, int(value)) else ""
+
+    def meaning_of(self, word: str) -> Meaning:
+        """The facts in a word."""
+        head, _, value = word.partition(" ")
+        if head == NOTE:
+            return Meaning(pitch=int(value), begins_step=True, turn=0)
+        if head == "key":
+            key = None if value == UNKNOWN else parse_key(value)
+            mode = UNKNOWN if key is None else "minor" if key.minor else "major"
+            return Meaning(tonic=None if key is None else key.tonic, facts={head: mode}, turn=0)
+        facts = {"metre": ("metre", value), BAR: ("bar", value), LENGTH: ("length", value)}
+        return Meaning(facts=dict([facts[head]]) if head in facts else {}, turn=0)
 
     def is_note(self, word: str) -> bool:
         """A pitch: a tie goes on with a note that has begun."""

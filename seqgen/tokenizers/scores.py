@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from seqgen.alphabet import Meaning, Registers, registers_of
 from seqgen.errors import DataError, UsageError
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores import notation
@@ -95,6 +96,10 @@ class ScoreTokenizer(ABC):
     """Whether the parts of a seed come back as the first parts of a sample."""
     pattern = re.compile(r"[ -~]{1,80}")
     """What a word looks like: a file from elsewhere is not trusted."""
+    facts: tuple[str, ...] = ()
+    """The kinds of facts that words say."""
+    contexts: tuple[tuple[str, ...], ...] = ()
+    """Facts that together decide which degrees of the scale are likely; see `models/experts.py`."""
     title = ""
     """What it suits, in a few words."""
 
@@ -141,6 +146,17 @@ class ScoreTokenizer(ABC):
     def parts(self) -> list[list[str]]:
         """The parts of the document symbol, which has none, and of each word."""
         return [[], *map(self.parts_of, self.words)]
+
+    def meaning_of(self, word: str) -> Meaning:
+        """The facts in a word."""
+        return Meaning()
+
+    def registers(self) -> Registers | None:
+        """What the document symbol and the words write; None where no word says a pitch."""
+        meanings = list(map(self.meaning_of, self.words))
+        if all(meaning.pitch is None for meaning in meanings):
+            return None
+        return registers_of(meanings, 1 + max(meaning.voice for meaning in meanings), self.facts, self.contexts)
 
     @abstractmethod
     def is_note(self, word: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from seqgen.alphabet import NOBODY, Meaning
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores.notation import parse_metre
 from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, TICKS, Metre, Note, Part, Piece
@@ -33,6 +34,7 @@ from seqgen.tokenizers.grid import (
     cells_of,
     choir,
     distances_to_fermatas,
+    goals_of,
     is_event,
 )
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
@@ -42,7 +44,7 @@ _LETTERS = {HOLD: "-", REST: "r"}
 
 
 class VoicesTokenizer(ScoreTokenizer):
-    """Words: `key G major`, `metre 4/4`, `pickup 4`, `bar`, `bar 16`...`bar 1`, `step 12 1`, `0 67`, `0 -`, `0 r`,
+    """Words: `key G major`, `metre 4/4`, `pickup 4`, `bar`, `bar 16`...`bar 1`, `to 7`, `step 12 1`, `0 67`, `0 -`, `0 r`,
     `end 16`: where the last bar, or a short one, stops.
 
     `about` holds: `voices`, `grid` (steps of a quarter note), `held`, `names` and `programs` of the voices, `ranges` of the
@@ -53,9 +55,11 @@ class VoicesTokenizer(ScoreTokenizer):
     name = "voices"
     pattern = re.compile(
         r"key (\?|[A-G][#b]? (major|minor))|metre (\?|[1-9]\d?/(1|2|4|8|16|32))|bar( \d{1,3})?"
-        r"|(pickup|end) \d{1,4}|step \d{1,4} \d|\d (\d{1,2}|1[01]\d|12[0-7]|[-r])"
+        r"|(pickup|end) \d{1,4}|to (\d|1[01])|step \d{1,4} \d|\d (\d{1,2}|1[01]\d|12[0-7]|[-r])"
     )
     title = "voices on a grid: chorales, quartets"
+    facts = ("key", "metre", "bar", "to", "place", "near")
+    contexts = (("near", "to"), ("key", "bar"))
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
         super().__init__(words, about)
@@ -97,7 +101,7 @@ class VoicesTokenizer(ScoreTokenizer):
     def encode_piece(self, piece: Piece) -> list[str]:
         """Header, bars and steps; where notes are held, steps in which no voice does anything new are left out.
 
-        Each bar says the key again, so that it is never far away.
+        Each bar says where its phrase is going to: on which degree the bass ends it.
         """
         piece = choir(piece, self.voices)
         keys = [f"key {name_key(key)}" for key in piece.keys[:1]]
@@ -106,9 +110,11 @@ class VoicesTokenizer(ScoreTokenizer):
         bars = bars_on(piece, self.step)
         cells = list(zip(*(cells_of(part, self.step, bars[-1].last, self.held) for part in piece.parts), strict=True))
         near = distances_to_fermatas(piece, self.step, len(cells))
-        for bar in bars:
+        goals = goals_of(piece, self.step, bars) if keys else [None] * len(bars)
+        for bar, goal in zip(bars, goals, strict=True):
             words += [f"metre {bar.metre}"] if bar.changes else []
-            words += [] if bar.offset else [bar_word(bar.left, self.counted), *keys]
+            words += [] if bar.offset else [bar_word(bar.left, self.counted)]
+            words += [] if goal is None else [f"to {(goal - piece.keys[0].tonic) % 12}"]
             for place in range(bar.first, bar.last):
                 if not self.held or is_event(cells[place], cells[place - 1] if place else ()):
                     words.append(f"step {place - bar.first + bar.offset} {near[place]}")
@@ -129,6 +135,8 @@ class VoicesTokenizer(ScoreTokenizer):
         if head in ("key", "metre"):
             return f"{head} ?"
         alike = [each for each in self.words if each.startswith(f"{head} ") and each[-1].isdigit()]
+        if not alike:  # a goal, where no piece for training said its key
+            return word
         if head.isdigit():  # a pitch beyond the range: an octave nearer
             pitch, low, high = int(value), self.ranges[int(head)][0] - BEYOND, self.ranges[int(head)][1] + BEYOND
             pitch += 12 * (-((pitch - low) // 12) if pitch < low else -((pitch - high + 11) // 12))
@@ -174,6 +182,21 @@ class VoicesTokenizer(ScoreTokenizer):
             key = parse_key(value)
             return [head, f"class {key.tonic}", "minor" if key.minor else "major"]
         return [head]
+
+    def meaning_of(self, word: str) -> Meaning:
+        """The facts in a word."""
+        head, _, value = word.partition(" ")
+        if head.isdigit():
+            following = dict(itertools.pairwise(self.order)).get(int(head), NOBODY)
+            return Meaning(int(head), int(value) if value.isdigit() else None, turn=following)
+        if head == "key":
+            key = None if value == "?" else parse_key(value)
+            mode = "?" if key is None else "minor" if key.minor else "major"
+            return Meaning(tonic=None if key is None else key.tonic, facts={head: mode})
+        if head == "step":
+            place, near = value.split()
+            return Meaning(facts={"place": place, "near": near}, begins_step=True, turn=self.order[0])
+        return Meaning(facts={head: value} if head in ("metre", "bar", "to") else {})
 
     def is_note(self, word: str) -> bool:
         """A pitch; where nothing is held, also a rest: then each voice says something new in each step."""
@@ -240,6 +263,7 @@ class _Seen:
         pickups = {int(head.split()[1]) for head in heads if head.startswith("pickup ")}
         ends = self.ends | {bar - pickup for bar in self.bars for pickup in pickups if pickup < bar}
         words += [f"end {place}" for place in sorted(ends | self.bars)]
+        words += [f"to {degree}" for degree in range(12)] if known else []
         for voice, (low, high) in enumerate(self.ranges):
             letters = [_LETTERS[HOLD]] if self.settings.held else []
             words += [f"{voice} {letter}" for letter in [*letters, _LETTERS[REST]]]

@@ -18,7 +18,7 @@ from seqgen.tokenizers.grid import FAR, bar_word, cells_of, round_to
 from seqgen.tokenizers.scores import Wanted
 
 Mask = npt.NDArray[np.bool_]
-_BAR, _STEP, _END, _FIRST_VOICE, _KEY_AGAIN = "bar", "step", "end", "0", "key again"
+_BAR, _STEP, _END, _FIRST_VOICE, _GOAL = "bar", "step", "end", "0", "to"
 _HEAD = ("key", "metre", "pickup")
 
 
@@ -99,7 +99,7 @@ class VoicesGuide:
         if symbol == DOCUMENT:
             return
         head, _, value = self._tokenizer.words[symbol - 1].partition(" ")
-        if head == "key" and self._expected == _KEY_AGAIN:
+        if head == _GOAL:
             self._expected = _STEP
         elif head in _HEAD:
             self._feed_head(head, value)
@@ -107,7 +107,7 @@ class VoicesGuide:
             self._begin += self._length
             self._length = self._metre.bar // self._tokenizer.step
             self._bars, self._place = self._bars + 1, -1
-            self._expected = _STEP if self._key == "?" else _KEY_AGAIN
+            self._expected = self._begins_bar()
             self._left, self._changed = int(value) if value else None, False
         elif head == _STEP:
             self._place, self._expected = int(value.split()[0]), _FIRST_VOICE
@@ -128,9 +128,12 @@ class VoicesGuide:
             self._pickup = min(int(value), self._length - 1)
             self._begin = self._pickup - self._length
             self._place = self._length - self._pickup - 1
-            self._expected = _STEP if self._pickup else _BAR
+            self._expected = self._begins_bar() if self._pickup else _BAR
         else:
             self._expected = _HEAD[_HEAD.index(head) + 1]
+
+    def _begins_bar(self) -> str:
+        return _STEP if self._key == "?" else _GOAL
 
     def _feed_voice(self, voice: int, value: str) -> None:
         self._sounding[voice] = value != "r"
@@ -155,8 +158,8 @@ class VoicesGuide:
             return self._keys_of_seed(known) if head == "key" else known
         if head == _END:
             return [DOCUMENT]
-        if head == _KEY_AGAIN:
-            return self._ids([f"key {self._key}"])
+        if head == _GOAL:
+            return self._words[_GOAL]
         if head == _BAR:
             return self._bar_candidates()
         return self._step_candidates() if head == _STEP else self._voice_candidates(int(head))
