@@ -30,6 +30,7 @@ from seqgen.tokenizers.grid import (
     distances_to_fermatas,
     goals_of,
     is_event,
+    likes_of,
     round_to,
 )
 from seqgen.tokenizers.voices import VoicesTokenizer
@@ -138,6 +139,44 @@ def test_steps_say_how_many_quarters_it_is_to_the_next_fermata() -> None:
 def test_a_bar_goes_to_where_the_bass_ends_its_phrase(upper: str, lower: str, goals: list[int | None]) -> None:
     piece = duet(upper, lower, "metre: 2/4")
     assert goals_of(piece, STEP, bars_on(piece, STEP)) == goals
+
+
+LIKES: dict[str, tuple[str, list[int | None]]] = {
+    "two bars before, and its neighbour, too": ("C5:2 | D5 E5 | C5:2 | D5 E5 | G5:2", [None, None, 2, 2, None]),
+    "the nearest of several": ("C5:2 | C5:2 | D5:2 | C5:2 | G5:2", [None, 1, None, 2, None]),
+    "not the last bar": ("C5:2 | D5 E5 | D5 E5", [None, None, None]),
+    "not a bar in which nothing begins": ("C5:4 | r:2 | r:2 | D5:2", [None, None, None, None, None]),
+    "not with another rhythm": ("C5 D5 | C5:0.5 D5:1.5 | C5 D5 | E5:2", [None, None, 2, None]),
+    "a note that is held into it is part of it": (
+        "C5:3 D5 | C5 D5 | D5:3 D5 | E5:2",
+        [None, None, None, None, 3, None],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LIKES)
+def test_a_bar_is_like_the_nearest_one_with_the_same_tune(what: str) -> None:
+    text, likes = LIKES[what]
+    piece = parse(f"metre: 2/4\nS: {text}")
+    bars = bars_on(piece, STEP)
+    assert likes_of(cells_of(piece.parts[0], STEP, bars[-1].last, True), bars) == likes
+
+
+def test_an_upbeat_is_like_nothing_and_nothing_is_like_it() -> None:
+    piece = parse("metre: 2/4\npickup: 1\nS: C5 | C5 r | C5 r | D5")
+    bars = bars_on(piece, STEP)
+    assert likes_of(cells_of(piece.parts[0], STEP, bars[-1].last, True), bars) == [None, None, 1, None]
+
+
+def test_what_a_bar_is_like_stands_before_its_steps_and_only_where_notes_are_held() -> None:
+    piece = parse("key: C major\nmetre: 2/4\nS: C5:2 | D5:2 | C5:2 | G5:2\nB: C4:2 | B3:2 | A3:2 | G3:2")
+    words = build([piece], grid=1, voices=2).encode_piece(piece)
+    place = words.index("like 2")
+    assert words[place - 2 : place + 3] == ["bar 2", "to 7", "like 2", "step 0 4", "0 72"]
+    struck = build([piece], grid=1, voices=2, held=False)
+    assert not any(word.startswith("like") for word in [*struck.words, *struck.encode_piece(piece)])
+    far = build([parse("metre: 2/4\nS: C5:2 | C5:2 | C5:2\nB: C4:6")], grid=1, voices=2)
+    assert "like 2" not in far.words_of(far.encode(write(piece)))  # what never occurred is not said
 
 
 def test_a_goal_that_begins_a_little_late_is_one_all_the_same() -> None:
