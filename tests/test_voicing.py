@@ -294,7 +294,7 @@ def test_a_goal_is_demanded_where_a_bar_begins_in_a_known_key(key: str, pickup: 
         begins = word.startswith("bar") or (word.startswith("pickup") and pickup > 0)
         assert allowed & goals == (goals if begins and key != "key ?" else set())
         if allowed & goals:
-            assert allowed == goals and not guide.is_whole()
+            assert allowed == goals
             asked.append(word)
         symbol = tokenizer.ids[head.pop(0)] if head else draw.choice(choices)
         assert symbol in choices
@@ -335,7 +335,7 @@ def test_a_bar_that_is_like_an_earlier_one_has_its_tune() -> None:
             bars = [*bars, []] if word.startswith("bar") else [*bars[:-1], [*bars[-1], word]]
         tunes = tune_of(piece)
         for number, bar in enumerate(bars[1:]):
-            for back in [int(word.split()[1]) for word in bar if word.startswith("like ")]:
+            for back in [int(word.split()[1]) for word in bar if word.startswith("like ") and word != "like 0"]:
                 found += 1
                 assert tunes[number] == tunes[number - back]
                 assert any(pitch != REST for _, pitch in tunes[number])
@@ -356,7 +356,8 @@ def test_a_seed_is_like_nothing() -> None:
     seed = dataclasses.replace(REPEATED[0], parts=REPEATED[0].parts[:1])
 
     def look(guide: Guide, ids: list[int]) -> None:
-        if tokenizer.words_of(ids[-1:])[0].startswith("like"):
+        (word,) = tokenizer.words_of(ids[-1:])
+        if word.startswith("like") and word != "like 0":
             told.append(sum(word.startswith("bar") for word in tokenizer.words_of(ids)))
 
     for number in range(10):

@@ -94,15 +94,15 @@ def is_event(cells: Sequence[int], before: Sequence[int]) -> bool:
     )
 
 
-def likes_of(cells: Sequence[int], bars: Sequence[Bar]) -> list[int | None]:
-    """For each bar how many bars before it a voice did the same, `FARTHEST_LIKE` at most; None: it did not. Neither upbeats
+def likes_of(cells: Sequence[int], bars: Sequence[Bar]) -> list[int]:
+    """For each bar how many bars before it a voice did the same, `FARTHEST_LIKE` at most; 0: it did not. Neither upbeats
     nor the last bar count, nor bars in which nothing begins."""
     contents = [tuple(cells[bar.first : bar.last]) if not bar.offset else () for bar in bars]
-    likes: list[int | None] = []
+    likes: list[int] = []
     for number, (bar, content) in enumerate(zip(bars, contents, strict=True)):
         telling = bar.left > 1 and any(cell >= 0 for cell in content)
         backwards = range(1, min(number, FARTHEST_LIKE) + 1) if telling else ()
-        likes.append(next((back for back in backwards if contents[number - back] == content), None))
+        likes.append(next((back for back in backwards if contents[number - back] == content), 0))
     return likes
 
 

@@ -102,8 +102,8 @@ class VoicesTokenizer(ScoreTokenizer):
     def encode_piece(self, piece: Piece) -> list[str]:
         """Header, bars and steps; where notes are held, steps in which no voice does anything new are left out.
 
-        Each bar says where its phrase is going to, on which degree the bass ends it; and, where the top voice does again what
-        it did some bars before, how many.
+        Each bar says where its phrase is going to: on which degree the bass ends it; and how many bars before it the top voice
+        did the same, or 0.
         """
         piece = choir(piece, self.voices)
         keys = [f"key {name_key(key)}" for key in piece.keys[:1]]
@@ -113,12 +113,12 @@ class VoicesTokenizer(ScoreTokenizer):
         cells = list(zip(*(cells_of(part, self.step, bars[-1].last, self.held) for part in piece.parts), strict=True))
         near = distances_to_fermatas(piece, self.step, len(cells))
         goals = goals_of(piece, self.step, bars) if keys else [None] * len(bars)
-        likes = likes_of([cell[0] for cell in cells], bars) if self.held else [None] * len(bars)
+        likes = likes_of([cell[0] for cell in cells], bars)
         for bar, goal, like in zip(bars, goals, likes, strict=True):
             words += [f"metre {bar.metre}"] if bar.changes else []
             words += [] if bar.offset else [bar_word(bar.left, self.counted)]
             words += [] if goal is None else [f"to {(goal - piece.keys[0].tonic) % 12}"]
-            words += [] if like is None else [f"like {like}"]
+            words += [f"like {like}"] if self.held and not bar.offset else []
             for place in range(bar.first, bar.last):
                 if not self.held or is_event(cells[place], cells[place - 1] if place else ()):
                     words.append(f"step {place - bar.first + bar.offset} {near[place]}")
@@ -139,9 +139,9 @@ class VoicesTokenizer(ScoreTokenizer):
         if head in ("key", "metre"):
             return f"{head} ?"
         alike = [each for each in self.words if each.startswith(f"{head} ") and each[-1].isdigit()]
-        if (
-            not alike or head == "like"
-        ):  # a goal where no piece for training said its key; and what is like none of them
+        if head == "like":
+            return f"{head} 0"
+        if not alike:  # a goal, where no piece for training said its key
             return word
         if head.isdigit():  # a pitch beyond the range: an octave nearer
             pitch, low, high = int(value), self.ranges[int(head)][0] - BEYOND, self.ranges[int(head)][1] + BEYOND
@@ -252,7 +252,7 @@ class _Seen:
         self.ends |= {bar.last - bar.first + bar.offset for bar in bars}
         if self.settings.held:
             tune = cells_of(piece.parts[0], self.step, bars[-1].last, True)
-            self.likes |= {like for like in likes_of(tune, bars) if like is not None}
+            self.likes |= {0, *likes_of(tune, bars)}
         self.changes |= len({metre[1:] for metre in piece.metres}) > 1
         self.fermatas |= any(note.fermata for part in piece.parts for note in part.notes)
         self.longest = max(self.longest, sum(1 for _ in piece.bars()))

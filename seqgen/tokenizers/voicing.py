@@ -116,7 +116,7 @@ class VoicesGuide:
 
     def is_whole(self) -> bool:
         """Whether the last step is complete, and the seed with it."""
-        return self._expected in (_BAR, _LIKE, _STEP, _END) and self._begin + self._place + 1 >= len(self._seed)
+        return self._expected in (_BAR, _GOAL, _LIKE, _STEP, _END) and self._begin + self._place + 1 >= len(self._seed)
 
     def feed(self, symbol: int) -> None:
         """Takes note of a word."""
@@ -124,9 +124,9 @@ class VoicesGuide:
             return
         head, _, value = self._tokenizer.words[symbol - 1].partition(" ")
         if head == _GOAL:
-            self._expected = _LIKE
+            self._expected = self._after_goal()
         elif head == _LIKE:
-            self._again, self._expected = self._tunes[-1 - int(value)], _STEP
+            self._again, self._expected = self._tunes[-1 - int(value)] if int(value) else None, _STEP
         elif head in _HEAD:
             self._feed_head(head, value)
         elif head == _BAR:
@@ -134,7 +134,6 @@ class VoicesGuide:
             self._length = self._metre.bar // self._tokenizer.step
             self._bars, self._place = self._bars + 1, -1
             self._tunes.append(_Tune(self._length, self._sounding[0], {}))
-            self._again = None
             self._expected = self._begins_bar()
             self._left, self._changed = int(value) if value else None, False
         elif head == _STEP:
@@ -161,7 +160,10 @@ class VoicesGuide:
             self._expected = _HEAD[_HEAD.index(head) + 1]
 
     def _begins_bar(self) -> str:
-        return _LIKE if self._key == "?" else _GOAL
+        return _GOAL if self._key != "?" else self._after_goal()
+
+    def _after_goal(self) -> str:
+        return _LIKE if self._tokenizer.held and self._bars else _STEP
 
     def _feed_voice(self, voice: int, value: str) -> None:
         tokenizer = self._tokenizer
@@ -192,17 +194,16 @@ class VoicesGuide:
             return self._words[_GOAL]
         if head == _BAR:
             return self._bar_candidates()
-        if head in (_LIKE, _STEP):
-            return [*(self._like_candidates() if head == _LIKE else []), *self._step_candidates()]
-        return self._voice_candidates(int(head))
+        if head == _LIKE:
+            return self._ids(f"{_LIKE} {back}" for back in self._likes())
+        return self._step_candidates() if head == _STEP else self._voice_candidates(int(head))
 
-    def _like_candidates(self) -> list[int]:
-        """How many bars back the bar may be like, if it is whole and the seed says nothing of it."""
+    def _likes(self) -> list[int]:
+        """How many bars back the tune of this one may stand; 0: nowhere."""
         if self._left == 1 or self._begin <= len(self._seed):
-            return []
+            return [0]
         tunes = reversed(self._tunes[:-1])
-        backwards = [back for back, tune in enumerate(tunes, 1) if tune.can_come(self._length, self._sounding[0])]
-        return self._ids(f"{_LIKE} {back}" for back in backwards)
+        return [0, *(back for back, tune in enumerate(tunes, 1) if tune.can_come(self._length, self._sounding[0]))]
 
     def _keys_of_seed(self, known: list[int]) -> list[int]:
         """The keys to whose scales the seed belongs; all where it belongs to none."""
