@@ -33,8 +33,8 @@ from seqgen.tokenizers.grid import (
     likes_of,
     round_to,
 )
+from seqgen.tokenizers.voice_seeds import voice_order
 from seqgen.tokenizers.voices import VoicesTokenizer
-from seqgen.tokenizers.voicing import voice_order
 from tests.pieces import RANGES, STEP, bare, corpus, grid_pieces
 
 

@@ -18,8 +18,8 @@ from seqgen.scores.pitches import parse_key
 from seqgen.tokenizers import DOCUMENT
 from seqgen.tokenizers.grid import HOLD, REST, cells_of, round_to
 from seqgen.tokenizers.scores import Guide, ScoreTokenizer, Wanted
+from seqgen.tokenizers.voice_seeds import voice_order
 from seqgen.tokenizers.voices import VoicesTokenizer
-from seqgen.tokenizers.voicing import voice_order
 from tests.pieces import chorale, corpus
 
 STRIDE = 2

@@ -1,7 +1,7 @@
 """Scores of a fixed number of voices, chorales above all: step by step on a grid, all voices of a step before the next.
 
 A piece begins with its key, metre and pickup. Each bar begins with a `bar` word that says how many are left, as soon as
-they are few. A step says its place in the bar and how many quarter notes it is to the next fermata, where a phrase ends;
+they are few, then says on which degree the bass ends the phrase, and how many bars back the same tune stands. A step says its place in the bar and how many quarter notes it is to the next fermata, where a phrase ends;
 then come the outer voices and the inner ones: a pitch that is struck, `-` for one that is held, or `r` for a rest.
 The order soprano, bass, alto, tenor is that in which such pieces are written by hand.
 """
@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from seqgen.alphabet import NOBODY, Meaning
 from seqgen.recipe import TokenizerSettings
-from seqgen.scores.notation import parse_metre
-from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, TICKS, Metre, Note, Part, Piece
+from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, TICKS, Piece
 from seqgen.scores.pitches import name_key, parse_key
 from seqgen.tokenizers.grid import (
     COUNTED_DOWN,
@@ -39,7 +38,9 @@ from seqgen.tokenizers.grid import (
     likes_of,
 )
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
-from seqgen.tokenizers.voicing import VoicesGuide, voice_order
+from seqgen.tokenizers.voice_reading import VoicesReader
+from seqgen.tokenizers.voice_seeds import voice_order
+from seqgen.tokenizers.voicing import VoicesGuide
 
 _LETTERS = {HOLD: "-", REST: "r"}
 
@@ -152,7 +153,7 @@ class VoicesTokenizer(ScoreTokenizer):
 
     def decode_piece(self, words: Sequence[str]) -> Piece:
         """The piece of these words, as far as they make sense."""
-        reader = _Reader(self)
+        reader = VoicesReader(self)
         for word in words:
             reader.read(word)
         return reader.piece()
@@ -217,7 +218,7 @@ class VoicesTokenizer(ScoreTokenizer):
         """Steps of the grid, those in which nothing new happens too."""
         total = 0
         for words in self.documents_of(ids):
-            reader = _Reader(self)
+            reader = VoicesReader(self)
             for word in words:
                 reader.read(word)
             total += reader.end()
@@ -306,96 +307,3 @@ def most_common(counts: Counter[tuple[_Counted, ...]]) -> tuple[_Counted, ...]:
 
 
 _TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
-
-
-class _Reader:
-    """Turns words back into a piece, one at a time."""
-
-    def __init__(self, tokenizer: VoicesTokenizer) -> None:
-        self.tokenizer = tokenizer
-        self.key = ""
-        self.metres: list[Metre] = []
-        self.pickup = 0
-        self.bar = self.place = 0
-        """Where the bar begins, as if an upbeat were whole, and the step in it; in steps."""
-        self.length = COMMON_TIME.bar // tokenizer.step
-        self.ended = False
-        self.notes: list[list[Note]] = [[] for _ in range(tokenizer.voices)]
-        self.sounding = [False] * tokenizer.voices
-        self.near = FAR
-        self.metre: Metre | None = None
-
-    def read(self, word: str) -> None:
-        head, _, value = word.partition(" ")
-        if head == "key":
-            self.key = value
-        elif head == "metre" and value != "?":
-            self.metre = parse_metre(value)
-        elif head == "pickup":
-            self._begin(int(value))
-        elif head == "bar":
-            self._begin_bar()
-        elif head == "step":
-            self.place, self.near = map(int, value.split())
-            self.ended = False
-        elif head == "end":
-            self.place, self.ended = int(value), True
-        elif head.isdigit():
-            self._voice(int(head), value)
-
-    def end(self) -> int:
-        """Where the piece ends, in steps: as it says, or with the last step."""
-        return max(0, self.bar + self.place + (not self.ended))
-
-    def _begin(self, pickup: int) -> None:
-        self._change_metre(0)
-        self.pickup = min(pickup, self.length - 1)
-        self.bar = self.pickup - self.length
-
-    def _begin_bar(self) -> None:
-        self.bar += self.place if self.ended else self.length
-        self._change_metre(self.bar)
-        self.place, self.ended = 0, False
-
-    def _change_metre(self, place: int) -> None:
-        if self.metre is not None:
-            if place and not self.metres:  # it was not known before
-                self.metres.append(COMMON_TIME)
-            self.metres.append(self.metre._replace(start=place * self.tokenizer.step))
-            self.length = self.metre.bar // self.tokenizer.step
-            self.metre = None
-
-    def _voice(self, voice: int, value: str) -> None:
-        time, notes = max(0, self.bar + self.place) * self.tokenizer.step, self.notes[voice]
-        same = not self.tokenizer.held and self.sounding[voice] and value == str(notes[-1].pitch)
-        if value == _LETTERS[HOLD] or same:
-            return
-        self._stop(voice, time)
-        if value != _LETTERS[REST]:
-            notes.append(Note(time, self.tokenizer.step, int(value), fermata=self.near == 0))
-            self.sounding[voice] = True
-
-    def _stop(self, voice: int, time: int) -> None:
-        if self.sounding[voice]:
-            last = self.notes[voice][-1]
-            self.notes[voice][-1] = last._replace(duration=max(1, time - last.start))
-            self.sounding[voice] = False
-
-    def piece(self) -> Piece:
-        about = self.tokenizer.about
-        for voice in range(self.tokenizer.voices):
-            self._stop(voice, self.end() * self.tokenizer.step)
-        parts = [
-            Part(tuple(_one_fermata(notes)), name, program)
-            for notes, name, program in zip(self.notes, about["names"], about["programs"], strict=True)
-        ]
-        keys = () if self.key in ("", "?") else (parse_key(self.key),)
-        return Piece(tuple(parts), tuple(self.metres), keys, pickup=self.pickup * self.tokenizer.step)
-
-
-def _one_fermata(notes: list[Note]) -> list[Note]:
-    """Notes that follow each other under one fermata: it stands over the last of them."""
-    return [
-        note._replace(fermata=note.fermata and not (after is not None and after.fermata and after.start == note.end))
-        for note, after in itertools.zip_longest(notes, notes[1:])
-    ]
