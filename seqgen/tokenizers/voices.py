@@ -1,8 +1,9 @@
 """Scores of a fixed number of voices, chorales above all: step by step on a grid, all voices of a step before the next.
 
 A piece begins with its key, metre and pickup. Each bar begins with a `bar` word that says how many are left, as soon as
-they are few, then says on which degree the bass ends the phrase, and how many bars back the same tune stands. A step says its place in the bar and how many quarter notes it is to the next fermata, where a phrase ends;
-then come the outer voices and the inner ones: a pitch that is struck, `-` for one that is held, or `r` for a rest.
+they are few, then says on which degree the bass ends the phrase, and how many bars back the same tune stands. A step
+says its place in the bar and how many quarter notes it is to the next fermata, where a phrase ends; then come the outer
+voices and the inner ones: a pitch that is struck, `-` for one that is held, or `r` for a rest.
 The order soprano, bass, alto, tenor is that in which such pieces are written by hand.
 """
 
