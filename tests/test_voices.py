@@ -30,7 +30,6 @@ from seqgen.tokenizers.grid import (
     distances_to_fermatas,
     goals_of,
     is_event,
-    likes_of,
     round_to,
 )
 from seqgen.tokenizers.voice_seeds import voice_order
@@ -141,44 +140,6 @@ def test_a_bar_goes_to_where_the_bass_ends_its_phrase(upper: str, lower: str, go
     assert goals_of(piece, STEP, bars_on(piece, STEP)) == goals
 
 
-LIKES: dict[str, tuple[str, list[int]]] = {
-    "two bars before, and its neighbour, too": ("C5:2 | D5 E5 | C5:2 | D5 E5 | G5:2", [0, 0, 2, 2, 0]),
-    "the nearest of several": ("C5:2 | C5:2 | D5:2 | C5:2 | G5:2", [0, 1, 0, 2, 0]),
-    "not the last bar": ("C5:2 | D5 E5 | D5 E5", [0, 0, 0]),
-    "not a bar in which nothing begins": ("C5:4 | r:2 | r:2 | D5:2", [0, 0, 0, 0, 0]),
-    "not with another rhythm": ("C5 D5 | C5:0.5 D5:1.5 | C5 D5 | E5:2", [0, 0, 2, 0]),
-    "a note that is held into it is part of it": (
-        "C5:3 D5 | C5 D5 | D5:3 D5 | E5:2",
-        [0, 0, 0, 0, 3, 0],
-    ),
-}
-
-
-@pytest.mark.parametrize("what", LIKES)
-def test_a_bar_is_like_the_nearest_one_with_the_same_tune(what: str) -> None:
-    text, likes = LIKES[what]
-    piece = parse(f"metre: 2/4\nS: {text}")
-    bars = bars_on(piece, STEP)
-    assert likes_of(cells_of(piece.parts[0], STEP, bars[-1].last, True), bars) == likes
-
-
-def test_an_upbeat_is_like_nothing_and_nothing_is_like_it() -> None:
-    piece = parse("metre: 2/4\npickup: 1\nS: C5 | C5 r | C5 r | D5")
-    bars = bars_on(piece, STEP)
-    assert likes_of(cells_of(piece.parts[0], STEP, bars[-1].last, True), bars) == [0, 0, 1, 0]
-
-
-def test_what_a_bar_is_like_stands_before_its_steps_and_only_where_notes_are_held() -> None:
-    piece = parse("key: C major\nmetre: 2/4\nS: C5:2 | D5:2 | C5:2 | G5:2\nB: C4:2 | B3:2 | A3:2 | G3:2")
-    words = build([piece], grid=1, voices=2).encode_piece(piece)
-    place = words.index("like 2")
-    assert words[place - 2 : place + 3] == ["bar 2", "to 7", "like 2", "step 0 4", "0 72"]
-    struck = build([piece], grid=1, voices=2, held=False)
-    assert not any(word.startswith("like") for word in [*struck.words, *struck.encode_piece(piece)])
-    far = build([parse("metre: 2/4\nS: C5:2 | C5:2 | C5:2\nB: C4:6")], grid=1, voices=2)
-    assert "like 2" not in far.words_of(far.encode(write(piece)))  # what never occurred is not said
-
-
 def test_a_goal_that_begins_a_little_late_is_one_all_the_same() -> None:
     upper = Part((Note(0, 2 * STEP, 72), Note(2 * STEP, 2 * STEP, 74, fermata=True)))
     lower = Part((Note(0, 2 * STEP + 5, 48), Note(2 * STEP + 5, 2 * STEP - 5, 55)))
@@ -196,7 +157,7 @@ def test_a_piece_is_told_event_by_event_the_outer_voices_first() -> None:
     assert tokenizer.encode_piece(piece) == [
         "key G major", "metre 2/4", "pickup 1", "to 0",
         "step 3 1", "0 67", "3 43", "1 62", "2 59",
-        "bar 1", "to 0", "like 0",
+        "bar 1", "to 0",
         "step 0 0", "0 69", "3 43", "1 -", "2 60",
         "step 2 4", "0 r", "3 -", "1 -", "2 -",
         "end 4",
@@ -229,7 +190,7 @@ def test_a_degree_is_counted_from_the_tonic() -> None:
 def test_a_piece_with_a_key_is_encoded_where_no_training_piece_had_one() -> None:
     tokenizer = build([parse("metre: 4/4\nS: C5:4")], voices=1)
     words = tokenizer.words_of(tokenizer.encode("key: C major\nmetre: 4/4\nS: C5:4"))
-    assert words == ["key ?", "metre 4/4", "pickup 0", "bar 1", "like 0", "step 0 4", "0 72", "end 16"]
+    assert words == ["key ?", "metre 4/4", "pickup 0", "bar 1", "step 0 4", "0 72", "end 16"]
 
 
 def test_bars_are_counted_down_at_the_end() -> None:
@@ -530,7 +491,6 @@ def test_every_word_says_its_facts_and_the_same_in_every_key() -> None:
         "to": {str(degree) for degree in range(12)},
         "place": {str(place) for place in range(16)},
         "near": {str(near) for near in range(FAR + 1)},
-        "like": {"0"},
     }
 
 

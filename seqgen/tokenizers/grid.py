@@ -15,8 +15,6 @@ COUNTED_UNHELD = 4
 """The same where each step is written out: a bar is so long then that a model does not remember the count before."""
 FAR = 4
 """Quarter notes to the next fermata from which on it is far away."""
-FARTHEST_LIKE = 32
-"""Bars back that a bar may be like."""
 HOLD, REST = -1, -2
 """What a voice does in a step where it strikes no pitch."""
 OFF_GRID = 0.05
@@ -92,18 +90,6 @@ def is_event(cells: Sequence[int], before: Sequence[int]) -> bool:
     return not before or any(
         cell not in (HOLD, REST) or (cell == REST and last != REST) for cell, last in zip(cells, before, strict=True)
     )
-
-
-def likes_of(cells: Sequence[int], bars: Sequence[Bar]) -> list[int]:
-    """For each bar how many bars before it a voice did the same, `FARTHEST_LIKE` at most; 0: it did not. Neither upbeats
-    nor the last bar count, nor bars in which nothing begins."""
-    contents = [tuple(cells[bar.first : bar.last]) if not bar.offset else () for bar in bars]
-    likes: list[int] = []
-    for number, (bar, content) in enumerate(zip(bars, contents, strict=True)):
-        telling = bar.left > 1 and any(cell >= 0 for cell in content)
-        backwards = range(1, min(number, FARTHEST_LIKE) + 1) if telling else ()
-        likes.append(next((back for back in backwards if contents[number - back] == content), 0))
-    return likes
 
 
 def goals_of(piece: Piece, step: int, bars: Sequence[Bar]) -> list[int | None]:

@@ -1,7 +1,7 @@
 """Scores of a fixed number of voices, chorales above all: step by step on a grid, all voices of a step before the next.
 
 A piece begins with its key, metre and pickup. Each bar begins with a `bar` word that says how many are left, as soon as
-they are few, then says on which degree the bass ends the phrase, and how many bars back the same tune stands. A step
+they are few, then says on which degree the bass ends the phrase. A step
 says its place in the bar and how many quarter notes it is to the next fermata, where a phrase ends; then come the outer
 voices and the inner ones: a pitch that is struck, `-` for one that is held, or `r` for a rest.
 The order soprano, bass, alto, tenor is that in which such pieces are written by hand.
@@ -36,7 +36,6 @@ from seqgen.tokenizers.grid import (
     distances_to_fermatas,
     goals_of,
     is_event,
-    likes_of,
 )
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
 from seqgen.tokenizers.voice_reading import VoicesReader
@@ -47,8 +46,8 @@ _LETTERS = {HOLD: "-", REST: "r"}
 
 
 class VoicesTokenizer(ScoreTokenizer):
-    """Words: `key G major`, `metre 4/4`, `pickup 4`, `bar`, `bar 16`...`bar 1`, `to 7`, `like 4`, `step 12 1`, `0 67`, `0 -`,
-    `0 r`, `end 16`: where the last bar, or a short one, stops.
+    """Words: `key G major`, `metre 4/4`, `pickup 4`, `bar`, `bar 16`...`bar 1`, `to 7`, `step 12 1`, `0 67`, `0 -`, `0 r`,
+    `end 16`: where the last bar, or a short one, stops.
 
     `about` holds: `voices`, `grid` (steps of a quarter note), `held`, `names` and `programs` of the voices, `ranges` of the
     training pieces, `longest` (bars), `counted` (of the last ones), `open` (which of key and metre some pieces do not say), and
@@ -58,10 +57,10 @@ class VoicesTokenizer(ScoreTokenizer):
     name = "voices"
     pattern = re.compile(
         r"key (\?|[A-G][#b]? (major|minor))|metre (\?|[1-9]\d?/(1|2|4|8|16|32))|bar( \d{1,3})?"
-        r"|(pickup|end) \d{1,4}|to (\d|1[01])|like \d{1,2}|step \d{1,4} \d|\d (\d{1,2}|1[01]\d|12[0-7]|[-r])"
+        r"|(pickup|end) \d{1,4}|to (\d|1[01])|step \d{1,4} \d|\d (\d{1,2}|1[01]\d|12[0-7]|[-r])"
     )
     title = "voices on a grid: chorales, quartets"
-    facts = ("key", "metre", "bar", "to", "like", "place", "near")
+    facts = ("key", "metre", "bar", "to", "place", "near")
     contexts = (("near", "to"), ("key", "bar"))
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
@@ -104,8 +103,7 @@ class VoicesTokenizer(ScoreTokenizer):
     def encode_piece(self, piece: Piece) -> list[str]:
         """Header, bars and steps; where notes are held, steps in which no voice does anything new are left out.
 
-        Each bar says where its phrase is going to: on which degree the bass ends it; and how many bars before it the top voice
-        did the same, or 0.
+        Each bar says where its phrase is going to: on which degree the bass ends it.
         """
         piece = choir(piece, self.voices)
         keys = [f"key {name_key(key)}" for key in piece.keys[:1]]
@@ -115,12 +113,10 @@ class VoicesTokenizer(ScoreTokenizer):
         cells = list(zip(*(cells_of(part, self.step, bars[-1].last, self.held) for part in piece.parts), strict=True))
         near = distances_to_fermatas(piece, self.step, len(cells))
         goals = goals_of(piece, self.step, bars) if keys else [None] * len(bars)
-        likes = likes_of([cell[0] for cell in cells], bars)
-        for bar, goal, like in zip(bars, goals, likes, strict=True):
+        for bar, goal in zip(bars, goals, strict=True):
             words += [f"metre {bar.metre}"] if bar.changes else []
             words += [] if bar.offset else [bar_word(bar.left, self.counted)]
             words += [] if goal is None else [f"to {(goal - piece.keys[0].tonic) % 12}"]
-            words += [f"like {like}"] if self.held and not bar.offset else []
             for place in range(bar.first, bar.last):
                 if not self.held or is_event(cells[place], cells[place - 1] if place else ()):
                     words.append(f"step {place - bar.first + bar.offset} {near[place]}")
@@ -141,8 +137,6 @@ class VoicesTokenizer(ScoreTokenizer):
         if head in ("key", "metre"):
             return f"{head} ?"
         alike = [each for each in self.words if each.startswith(f"{head} ") and each[-1].isdigit()]
-        if head == "like":
-            return f"{head} 0"
         if not alike:  # a goal, where no piece for training said its key
             return word
         if head.isdigit():  # a pitch beyond the range: an octave nearer
@@ -204,7 +198,7 @@ class VoicesTokenizer(ScoreTokenizer):
         if head == "step":
             place, near = value.split()
             return Meaning(facts={"place": place, "near": near}, begins_step=True, turn=self.order[0])
-        return Meaning(facts={head: value} if head in ("metre", "bar", "to", "like") else {})
+        return Meaning(facts={head: value} if head in ("metre", "bar", "to") else {})
 
     def is_note(self, word: str) -> bool:
         """A pitch; where nothing is held, also a rest: then each voice says something new in each step."""
@@ -235,7 +229,6 @@ class _Seen:
         self.heads: Counter[str] = Counter()
         self.bars: set[int] = set()
         self.ends: set[int] = set()
-        self.likes: set[int] = set()
         self.open: set[str] = set()
         self.fermatas = self.changes = False
         self.longest = 0
@@ -250,11 +243,7 @@ class _Seen:
         self.heads.update(f"metre {metre}" for metre in piece.metres)
         self.heads[f"pickup {piece.pickup // self.step}"] += 1
         self.bars |= {metre.bar // self.step for metre in piece.metres or [COMMON_TIME]}
-        bars = bars_on(piece, self.step)
-        self.ends |= {bar.last - bar.first + bar.offset for bar in bars}
-        if self.settings.held:
-            tune = cells_of(piece.parts[0], self.step, bars[-1].last, True)
-            self.likes |= {0, *likes_of(tune, bars)}
+        self.ends |= {bar.last - bar.first + bar.offset for bar in bars_on(piece, self.step)}
         self.changes |= len({metre[1:] for metre in piece.metres}) > 1
         self.fermatas |= any(note.fermata for part in piece.parts for note in part.notes)
         self.longest = max(self.longest, sum(1 for _ in piece.bars()))
@@ -277,7 +266,6 @@ class _Seen:
         ends = self.ends | {bar - pickup for bar in self.bars for pickup in pickups if pickup < bar}
         words += [f"end {place}" for place in sorted(ends | self.bars)]
         words += [f"to {degree}" for degree in range(12)] if known else []
-        words += [f"like {back}" for back in sorted(self.likes)]
         for voice, (low, high) in enumerate(self.ranges):
             letters = [_LETTERS[HOLD]] if self.settings.held else []
             words += [f"{voice} {letter}" for letter in [*letters, _LETTERS[REST]]]

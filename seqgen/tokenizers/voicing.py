@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,27 +19,7 @@ from seqgen.tokenizers.voice_seeds import Vocabulary, seed_cells
 
 Mask = npt.NDArray[np.bool_]
 _BAR, _STEP, _END, _FIRST_VOICE, _GOAL = "bar", "step", "end", "0", "to"
-_LIKE = "like"
 _HEAD = ("key", "metre", "pickup")
-
-
-class _Tune(NamedTuple):
-    """What the top voice did in a bar.
-
-    Attributes:
-        length: of the bar, in steps.
-        sounding: whether it sounded when the bar began.
-        moves: at which steps it did something new: a pitch, or `r`.
-    """
-
-    length: int
-    sounding: bool
-    moves: dict[int, str]
-
-    def can_come(self, length: int, sounding: bool) -> bool:
-        """Whether it can do so again in a bar of this length, where it sounds, or does not, when that begins."""
-        struck = any(move.isdigit() for move in self.moves.values())
-        return struck and length == self.length and (0 in self.moves or sounding == self.sounding)
 
 
 class VoicesGuide:
@@ -77,10 +56,6 @@ class VoicesGuide:
         self._changed = False
         """Whether the bar that comes next has another metre."""
         self._sounding = [False] * tokenizer.voices
-        self._tunes: list[_Tune] = []
-        """What the top voice did in each whole bar."""
-        self._again: _Tune | None = None
-        """What it does again in this one."""
 
     def allowed(self) -> Mask:
         """Which words may come next."""
@@ -90,7 +65,7 @@ class VoicesGuide:
 
     def is_whole(self) -> bool:
         """Whether the last step is complete, and the seed with it."""
-        return self._expected in (_BAR, _GOAL, _LIKE, _STEP, _END) and self._begin + self._place + 1 >= len(self._seed)
+        return self._expected in (_BAR, _STEP, _END) and self._begin + self._place + 1 >= len(self._seed)
 
     def feed(self, symbol: int) -> None:
         """Takes note of a word."""
@@ -98,16 +73,13 @@ class VoicesGuide:
             return
         head, _, value = self._tokenizer.words[symbol - 1].partition(" ")
         if head == _GOAL:
-            self._expected = self._after_goal()
-        elif head == _LIKE:
-            self._again, self._expected = self._tunes[-1 - int(value)] if int(value) else None, _STEP
+            self._expected = _STEP
         elif head in _HEAD:
             self._feed_head(head, value)
         elif head == _BAR:
             self._begin += self._length
             self._length = self._metre.bar // self._tokenizer.step
             self._bars, self._place = self._bars + 1, -1
-            self._tunes.append(_Tune(self._length, self._sounding[0], {}))
             self._expected = self._begins_bar()
             self._left, self._changed = int(value) if value else None, False
         elif head == _STEP:
@@ -134,16 +106,11 @@ class VoicesGuide:
             self._expected = _HEAD[_HEAD.index(head) + 1]
 
     def _begins_bar(self) -> str:
-        return _GOAL if self._key != "?" else self._after_goal()
-
-    def _after_goal(self) -> str:
-        return _LIKE if self._tokenizer.held and self._bars else _STEP
+        return _STEP if self._key == "?" else _GOAL
 
     def _feed_voice(self, voice: int, value: str) -> None:
-        tokenizer = self._tokenizer
-        if voice == 0 and self._tunes and (value.isdigit() or (value == "r" and self._sounding[0])):
-            self._tunes[-1].moves[self._place] = value
         self._sounding[voice] = value != "r"
+        tokenizer = self._tokenizer
         if (value.isdigit() or not tokenizer.held) and self._seeded(voice) is None:
             self.notes += 1
         following = tokenizer.order.index(voice) + 1
@@ -168,16 +135,7 @@ class VoicesGuide:
             return self._words[_GOAL]
         if head == _BAR:
             return self._bar_candidates()
-        if head == _LIKE:
-            return self._ids(f"{_LIKE} {back}" for back in self._likes())
         return self._step_candidates() if head == _STEP else self._voice_candidates(int(head))
-
-    def _likes(self) -> list[int]:
-        """How many bars back the tune of this one may stand; 0: nowhere."""
-        if self._left == 1 or self._begin <= len(self._seed):
-            return [0]
-        tunes = reversed(self._tunes[:-1])
-        return [0, *(back for back, tune in enumerate(tunes, 1) if tune.can_come(self._length, self._sounding[0]))]
 
     def _keys_of_seed(self, known: list[int]) -> list[int]:
         """The keys to whose scales the seed belongs; all where it belongs to none."""
@@ -208,8 +166,6 @@ class VoicesGuide:
             if not self._tokenizer.held or (begins and time == 0):
                 return place
             if time == len(self._seed) > 0:  # the seed's last note ends here, perhaps with the piece
-                return place
-            if self._again and place in self._again.moves:
                 return place
             if 0 < time < len(self._seed) and any(
                 cell not in (None, "-") and not (cell == "r" and self._seed[time - 1][voice] == "r")
@@ -246,8 +202,6 @@ class VoicesGuide:
 
     def _voice_candidates(self, voice: int) -> list[int]:
         cell = self._seeded(voice)
-        if cell is None and voice == 0 and self._again:
-            cell = self._again.moves.get(self._place, "-" if self._sounding[0] else "r")
         if cell is not None:
             return self._ids([f"{voice} {cell}"])
         after_seed = (
