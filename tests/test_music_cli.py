@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import seqgen
+from seqgen.checkpoint import Checkpoint
 from seqgen.cli import main as program
 from seqgen.evaluation import nats_of
 from seqgen.runs import reopen_corpus
@@ -22,6 +23,7 @@ from seqgen.scores.piece import TICKS, Piece, Tempo
 from seqgen.scores.writing import write_piece
 from tests.commands import SMALL, Result, Run
 from tests.corpora import write as write_file
+from tests.interrupts import CtrlC
 from tests.pieces import bare, chorale, corpus
 
 TRAIN = ["--steps", "12", "--name", "it", "--set", "corpus.split=60/20/20", *SMALL]
@@ -463,3 +465,16 @@ def test_an_error_in_a_seed_says_where_it_stands(run: Run, model: str) -> None:
     write_file("letter.txt", "C4 D4\ndear diary\n")
     assert "letter.txt: line 2: item 1" in run("sample", model, "--seed-file", "letter.txt").err
     assert "seed: line 1: item 2" in run("sample", model, "--seed", "C4 H9").err
+
+
+@pytest.mark.parametrize("stop_after", [1, 7])
+def test_an_interrupted_and_resumed_training_of_voices_ends_with_the_same_weights(model: str, stop_after: int) -> None:
+    fill("c")
+    settings = {"model": {"hidden": 16, "embedding": 16}, "training": {"lanes": 4, "window": 16}}
+    whole = seqgen.train("c", steps=12, name="whole", threads=2, settings=settings)
+    stopped = seqgen.train("c", steps=12, name="stopped", threads=2, settings=settings, progress=CtrlC(stop_after))
+    assert not stopped.finished
+    resumed = seqgen.train(name="stopped", resume=True)
+    first, second = (Checkpoint(each.checkpoint).training_state().tensors for each in (whole, resumed))
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+    assert {"hidden/registers.0", "model/experts.progressions"} <= first.keys()

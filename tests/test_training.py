@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from seqgen.models import CELLS
 from seqgen.pacing import bend
 from seqgen.recipe import Recipe, merge
 from seqgen.trainer import Trainer
+from tests.interrupts import CtrlC
 from tests.texts import verse
 
 DROPOUTS = {"hidden_dropout": 0.2, "output_dropout": 0.2, "weight_dropout": 0.2, "embedding_dropout": 0.1}
@@ -59,18 +59,6 @@ def advance(trainer: Trainer, steps: int) -> None:
         trainer.step()
         if trainer.recipe.training.looks(trainer.counters.step):
             trainer.look()
-
-
-class CtrlC:
-    """Presses Ctrl-C once, when a run has come to a step; before it is prepared that would simply end it."""
-
-    def __init__(self, step: int = 0) -> None:
-        self.step, self.pressed = step, False
-
-    def __call__(self, progress: seqgen.Progress) -> None:
-        if progress.phase != "preparing" and progress.step >= self.step and not self.pressed:
-            self.pressed = True
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def assert_same(one: TrainingState, two: TrainingState) -> None:
