@@ -59,7 +59,8 @@ def sample(card: str, duration: str, samples: int, random_seed: str) -> None:
         print(f"training: {time.perf_counter() - start:.0f} s, the first preparation included")
         (told,), seconds = run("eval", card, "--split", "test", "--samples", str(samples), folder=Path(folder))
     baselines = ", ".join(f"{name} {value:.3f}" for name, value in told["baselines"].items())
-    print(f"test: {told['nats_per_note']:.3f} nats per note, {told['nats_per_frame']:.3f} per frame; {baselines}")
+    frames = f", {told['nats_per_frame']:.3f} per frame" if "nats_per_frame" in told else ""
+    print(f"test: {told['nats_per_note']:.3f} nats per note{frames}; {baselines}")
     print(f"drawing and measuring: {seconds:.0f} s")
     for one in told["samples"]:
         mine, theirs = one["samples"], one["held_out"]
