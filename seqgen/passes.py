@@ -67,11 +67,8 @@ class Texts:
                 if source.asked_for:
                     raise
                 self.left_out.refuse(source.name, _reason(error))
-                del (
-                    lengths[before:],
-                    digests[before:],
-                    self._counts[before:],
-                )  # of what came before the place where it broke
+                for noted in (lengths, digests, self._counts):  # of what came before the place where it broke
+                    del noted[before:]
             if len(lengths) > before:
                 usable.append(source)
                 owners += [len(usable) - 1] * (len(lengths) - before)

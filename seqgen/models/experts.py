@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from seqgen.alphabet import CLASSES, EMPTY, NOBODY, PITCHES
 from seqgen.alphabet import Registers as Tables
-from seqgen.models.registers import Held
+from seqgen.models.registers import Held, Registers
 
 FARTHEST = 24
 """Semitones up to which intervals are told apart."""
@@ -39,7 +39,7 @@ rate in a step, which is little for a logit."""
 
 
 class Experts(nn.Module):
-    """The tables of all experts.
+    """The registers, and the tables of all experts on what they hold.
 
     Args:
         tables: what the symbols mean.
@@ -55,6 +55,7 @@ class Experts(nn.Module):
 
     def __init__(self, tables: Tables, embedding: int, hidden: int) -> None:
         super().__init__()
+        self.registers = Registers(tables)
         self.voices, self.contexts = tables.voices, tables.contexts
         known = tables.pitch[tables.pitch >= 0]
         lowest = int(known.min(initial=PITCHES))

@@ -13,7 +13,7 @@ from seqgen.alphabet import Alphabet
 from seqgen.models.cells import CELLS
 from seqgen.models.experts import Experts
 from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
-from seqgen.models.registers import Held, Registers
+from seqgen.models.registers import Held
 from seqgen.models.stepping import Stepper
 from seqgen.recipe import ModelSettings
 
@@ -57,7 +57,6 @@ class LanguageModel(nn.Module):
         if parts is not None:
             self.embedding_parts = nn.Parameter(torch.empty(parts.shape[1], settings.embedding))
             self.output_parts = None if settings.tied else nn.Parameter(torch.empty(parts.shape[1], hidden))
-        self.registers = None if tables is None else Registers(tables)
         self.experts = None if tables is None else Experts(tables, settings.embedding, hidden)
         self.noise: torch.Generator | None = None
         """Draws the dropout masks in training mode; a training must set it."""
@@ -120,7 +119,7 @@ class LanguageModel(nn.Module):
     def zero_state(self, batch: int) -> State:
         """The state before anything was read."""
         layers = tuple(layer.zero_state(batch) for layer in self.recurrent_layers())
-        return State(layers, () if self.registers is None else self.registers.empty(batch))
+        return State(layers, () if self.experts is None else self.experts.registers.empty(batch))
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Inputs (time, batch) -> logits (time, batch, symbols) and the state after the last of them."""
@@ -128,9 +127,8 @@ class LanguageModel(nn.Module):
         settings = self.settings
         embedding, output = self.tables()
         values = functional.embedding(inputs, embedding_dropout(embedding, settings.embedding_dropout, noise))
-        held = None
-        if self.registers is not None and self.experts is not None:
-            held = self.registers(inputs, Held(*state.registers))
+        if self.experts is not None:
+            held: Held = self.experts.registers(inputs, Held(*state.registers))
             values = values + self.experts.read(held)
         values = locked_dropout(values, settings.input_dropout, noise)  # (time, batch, embedding)
         states = []
@@ -141,10 +139,9 @@ class LanguageModel(nn.Module):
             last = number == len(layers) - 1
             values = locked_dropout(values, settings.output_dropout if last else settings.hidden_dropout, noise)
         logits = functional.linear(values, output, self.output_bias)
-        if held is None or self.experts is None:
+        if self.experts is None:
             return logits, State(tuple(states))
-        logits = logits + self.experts.weigh(values, inputs, held)
-        return logits, State(tuple(states), (held.values[-1], held.before[-1]))
+        return logits + self.experts.weigh(values, inputs, held), State(tuple(states), held.last)
 
     def loss(self, batch: Batch, state: State) -> tuple[Tensor, State]:
         """Nats for each target, shape (time, batch), and the state after the window."""
@@ -165,12 +162,12 @@ class LanguageModel(nn.Module):
         if self._stepper is None:
             embedding, output = self.tables()
             self._stepper = Stepper(embedding, self.recurrent_layers(), output, self.output_bias)
-        if self.registers is None or self.experts is None:
+        if self.experts is None:
             logits, _, layers = self._stepper.step(ids, state.layers)
             return logits, State(layers)
-        held = Held(*(each[0] for each in self.registers(ids.unsqueeze(0), Held(*state.registers))))
+        held = self.experts.registers(ids.unsqueeze(0), Held(*state.registers)).last
         logits, hidden, layers = self._stepper.step(ids, state.layers, self.experts.read(held))
-        return logits + self.experts.weigh(hidden, ids, held), State(layers, tuple(held))
+        return logits + self.experts.weigh(hidden, ids, held), State(layers, held)
 
     def train(self, mode: bool = True) -> LanguageModel:
         """Training or evaluation mode; forgets the weights that were prepared for stepping."""

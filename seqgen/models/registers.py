@@ -26,6 +26,11 @@ class Held(NamedTuple):
     values: Tensor
     before: Tensor
 
+    @property
+    def last(self) -> Held:
+        """The same after the last of some symbols (time, ...)."""
+        return Held(self.values[-1], self.before[-1])
+
 
 class Registers(nn.Module):
     """The registers of a batch of streams.

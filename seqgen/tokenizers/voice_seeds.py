@@ -1,4 +1,4 @@
-"""What a seed wants of each voice of a sample."""
+"""What a seed wants of each voice of a sample; and what those who follow the words of voices must know of the tokenizer."""
 
 from __future__ import annotations
 
