@@ -30,7 +30,7 @@ from seqgen.tokenizers import TOKENIZERS, Tokenizer, alphabet_of
 if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqgen list` need not wait for it
     from torch import Tensor
 
-    from seqgen.models import LanguageModel
+    from seqgen.models import Model
 
 FORMAT = 2
 """1: models without recall, which are read as they are."""
@@ -116,7 +116,7 @@ class Checkpoint:
         except ValueError as error:
             raise CheckpointError(f"not a tokenizer of kind {kind}: {error}", where=str(path)) from error
 
-    def load_model(self, tokenizer: Tokenizer, device: str = "cpu") -> LanguageModel:
+    def load_model(self, tokenizer: Tokenizer, device: str = "cpu") -> Model:
         """The trained network in evaluation mode, its file verified before anything is allocated.
 
         Args:

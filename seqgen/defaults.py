@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,6 +46,10 @@ SHORT_TEXT = 100_000
 """Symbols of training text below which it is sooner learned by heart."""
 RECALL_SYMBOLS = 600
 """For each second of training, the symbols from which it learns to recall: two percent of the time, or less."""
+REPLY_BUDGET = 1.7e13
+"""Floating point operations of a training of two minutes, for which a model of replies has 256 units."""
+OFTEN_READ = 8.0
+"""Times that pairs are read, above which a model of replies has two layers and smoothed labels."""
 PROBED_CHARACTERS = 100_000
 """Of each file, to see whether it holds language."""
 MANY_WORDS = 200
@@ -175,6 +179,41 @@ def choose(facts: Facts) -> Overrides:
     return chosen
 
 
+def choose_reply(facts: Facts) -> Overrides:
+    """The same for a model of replies. One layer learns sooner what a message is about; what is read often may have two."""
+    budget = EFFICIENCY * facts.matrix_rate * facts.seconds
+    by_time = 256 * (budget / REPLY_BUDGET) ** 0.125
+    by_corpus = 256 * (facts.symbols / 2e5) ** 0.25
+    hidden = facts.hidden or _round(min(by_time, by_corpus), 32, 32, 512)
+    embedding = min(hidden, 128)
+    per_symbol = 6 * (8 * hidden * (embedding + hidden) + embedding * facts.vocabulary)
+    epochs = budget / per_symbol / max(1, facts.symbols / 2)  # half of the symbols are replies
+    often = epochs > OFTEN_READ
+    dropout = choose_reply_dropout(epochs, facts.symbols)
+    return {
+        "model": {
+            "layers": 2 if often else 1,
+            "hidden": hidden,
+            "embedding": min(hidden, 256) if often else embedding,
+            "label_smoothing": 0.1 if often else 0.0,
+            **dict.fromkeys(DROPOUTS, dropout),
+        },
+        "training": {
+            "optimizer": "adamw",
+            "learning_rate": round((0.004 if often else 0.006) * min(1.0, 256 / hidden), 4),
+            "window": 256,
+            "batch_symbols": 1536 if often else 1024,
+            "patience": 8,
+            "recall_symbols": 0,
+        },
+    }
+
+
+def choose_reply_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> float:
+    """Nothing while pairs are read a few times, then the more, the more often."""
+    return round(_between(0.1 * math.log2(max(1.0, epochs / 3)), 0.0, 0.4), 3)
+
+
 def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> float:
     """Nothing while a text is read a few times; then the more, the more often it is read and the shorter it is.
 
@@ -193,11 +232,33 @@ def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> fl
     return round(_between(0.13 * math.log2(max(1.0, epochs / 4)) * shorter, 0.0, MOST_DROPOUT), 3)
 
 
-def describe(recipe: Recipe, symbols: int, vocabulary: int) -> str:
+class Choosers(NamedTuple):
+    """What chooses for a model.
+
+    Attributes:
+        settings: first choices.
+        dropout: once it is known how often the text will be read.
+    """
+
+    settings: Callable[[Facts], Overrides]
+    dropout: Callable[[float, float, Forms], float]
+
+
+CHOOSERS = {
+    "language": Choosers(choose, choose_dropout),
+    "reply": Choosers(choose_reply, choose_reply_dropout),
+}
+"""By the name of the model."""
+
+
+def describe(recipe: Recipe, symbols: int, vocabulary: int, replies: bool = False) -> str:
     """The resolved choice in one line for people."""
     model, training = recipe.model, recipe.training
+    batch = f"{training.lanes} lanes, windows of {training.window}"
+    if replies:
+        batch = f"{model.attention} attention, batches of {training.batch_symbols}"
     return (
-        f"{model.layers} layers of {model.hidden} ({model.cell}), {training.lanes} lanes, windows of {training.window}, "
+        f"{model.layers} layers of {model.hidden} ({model.cell}), {batch}, "
         f"dropout {model.hidden_dropout:g}, for {symbols:,} symbols of {vocabulary} kinds"
     )
 

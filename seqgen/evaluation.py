@@ -1,14 +1,15 @@
 """``evaluate()``: how well a model predicts text it has not seen, in nats, bits and perplexity, beside simple baselines.
 
-The text is one stream, read with the state carried on. To be fast it is cut into lanes that are read side by side; each
-lane first reads the ``WARM_UP`` symbols before it, uncounted, so that its state is as if it had read on from there.
+Replies are read one by one, each after its message (``pair_evaluation.py``). Any other text is one
+stream, read with the state carried on. To be fast it is cut into lanes that are read side by side; each lane first reads
+the ``WARM_UP`` symbols before it, uncounted, so that its state is as if it had read on from there.
 The memory of the document (``models/recall.py``) needs no warm-up: it reads the whole stream beforehand.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from seqgen.errors import DataError
 from seqgen.machine import DTYPES
-from seqgen.models import Batch, LanguageModel
+from seqgen.models import Batch, Model
 from seqgen.models.recall import Memory, Observed, candidates_of, learn, raised
+from seqgen.pair_evaluation import read_pairs
 from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER, Unit
@@ -48,6 +50,7 @@ class Evaluation:
         baselines: what simpler models need for the whole split, in the unit.
         unit: in which people are told.
         figures: whatever else the tokenizer makes of it: nats per frame.
+        words: of replies, their ends counted, too; None: words are not counted.
     """
 
     split: str
@@ -59,6 +62,7 @@ class Evaluation:
     baselines: dict[str, float]
     unit: Unit = BITS_PER_CHARACTER
     figures: dict[str, float] = field(default_factory=dict)
+    words: int | None = None
 
     @property
     def value(self) -> float:
@@ -80,9 +84,22 @@ class Evaluation:
         """Bits for each character of text; None for what has none."""
         return self.value if self.unit == BITS_PER_CHARACTER else None
 
+    def perplexity_per_word(self, value: float) -> float | None:
+        """The perplexity of a word where a model needs so much in the unit; None where words are not counted."""
+        return math.exp(value / self.unit.scale * self.characters / self.words) if self.words else None
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
         counted = self.unit.counted
+        by_word = (
+            {}
+            if self.words is None
+            else {
+                "words": self.words,
+                "perplexity_per_word": self.perplexity_per_word(self.value),
+                "baselines_per_word": {name: self.perplexity_per_word(value) for name, value in self.baselines.items()},
+            }
+        )
         return {
             "split": self.split,
             "symbols": self.symbols,
@@ -94,6 +111,7 @@ class Evaluation:
             self.unit.key: self.value,
             f"{self.unit.key}_without_recall": self.value_without_recall,
             **self.figures,
+            **by_word,
             "perplexity": math.exp(self.nats_per_symbol),
             "accuracy": self.accuracy,
             "unit": self.unit.key,
@@ -116,7 +134,7 @@ class Prediction(NamedTuple):
 
 
 def evaluate(
-    model: LanguageModel,
+    model: Model,
     tokenizer: Tokenizer,
     split: Split,
     name: str,
@@ -142,11 +160,21 @@ def evaluate(
             f"the {name} split of this corpus is empty",
             hint="Choose another with --split, or name a text to evaluate on.",
         )
+    return READINGS[model.name].evaluate(model, tokenizer, split, name, symbols, known)
+
+
+def _evaluate_stream(
+    model: Model,
+    tokenizer: Tokenizer,
+    split: Split,
+    name: str,
+    symbols: int | None,
+    known: npt.NDArray[np.float64] | None,
+) -> Evaluation:
     ids = split.ids if symbols is None else split.ids[: symbols + 1]
     nats, alone, right = predict(model, ids)
     if known is not None:
         nats[: len(known)] = known[: len(nats)]
-    unit, in_bits = tokenizer.unit, math.log(2) * tokenizer.unit.scale
     return Evaluation(
         name,
         len(nats),
@@ -154,19 +182,48 @@ def evaluate(
         math.fsum(nats.tolist()),
         math.fsum(alone.tolist()),
         float(right.mean()),
-        {baseline: bits * in_bits for baseline, bits in split.baselines.items()},
-        unit,
+        _baselines(split, tokenizer),
+        tokenizer.unit,
         tokenizer.figures(np.asarray(ids), nats),
     )
 
 
-def validation_nats(model: LanguageModel, split: Split, symbols: int, dtype: str) -> float:
-    """Nats per symbol over the first so many symbols of a split: the look that training takes now and then."""
+def _evaluate_pairs(
+    model: Model,
+    tokenizer: Tokenizer,
+    split: Split,
+    name: str,
+    symbols: int | None,
+    known: npt.NDArray[np.float64] | None,
+) -> Evaluation:
+    read = read_pairs(model, split, symbols)
+    characters, words = read.text(tokenizer)
+    nats = math.fsum(read.nats.tolist())
+    accuracy, baselines = float(read.right.mean()), _baselines(split, tokenizer)
+    counted = (len(read.nats), max(1, characters))
+    return Evaluation(name, *counted, nats, nats, accuracy, baselines, tokenizer.unit, {}, words)
+
+
+def _baselines(split: Split, tokenizer: Tokenizer) -> dict[str, float]:
+    in_bits = math.log(2) * tokenizer.unit.scale
+    return {baseline: bits * in_bits for baseline, bits in split.baselines.items()}
+
+
+def validation_nats(model: Model, split: Split, symbols: int, dtype: str) -> float:
+    """Nats per symbol over so many symbols of a split: the look that training takes now and then."""
+    return READINGS[model.name].look(model, split, symbols, dtype)
+
+
+def _look_at_stream(model: Model, split: Split, symbols: int, dtype: str) -> float:
     return float(predict(model, split.ids[: symbols + 1], dtype=dtype).nats.mean())
 
 
+def _look_at_pairs(model: Model, split: Split, symbols: int, dtype: str) -> float:
+    return float(read_pairs(model, split, symbols, dtype).nats.mean())
+
+
 @torch.inference_mode()
-def predict(model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES) -> Prediction:
+def predict(model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES) -> Prediction:
     """How each symbol of a text after the first is predicted.
 
     Args:
@@ -196,7 +253,7 @@ def predict(model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float3
 
 @torch.no_grad()
 def learn_recall(
-    model: LanguageModel, ids: npt.NDArray[Any], *, dtype: str = "float32"
+    model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32"
 ) -> tuple[Tensor | None, npt.NDArray[np.float64]]:
     """What a model without a memory is to make of one, learned from a text that it has not seen.
 
@@ -219,7 +276,7 @@ def learn_recall(
 
 
 @torch.inference_mode()
-def nats_of(model: LanguageModel, ids: Tensor) -> Tensor:
+def nats_of(model: Model, ids: Tensor) -> Tensor:
     """Nats of each symbol after the first by the network alone, read as one stream from the zero state; (symbols - 1,)."""
     if len(ids) < 2:
         return torch.zeros(0)
@@ -237,7 +294,7 @@ def _candidates(memory: Memory, ids: npt.NDArray[Any], device: torch.device) -> 
 
 
 def _read(
-    model: LanguageModel, ids: npt.NDArray[Any], begin: int, end: int, dtype: str, most_lanes: int
+    model: Model, ids: npt.NDArray[Any], begin: int, end: int, dtype: str, most_lanes: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor, Tensor]]:
     """Reads a stretch of a text side by side in lanes, from symbol `begin` up to `end`.
 
@@ -269,7 +326,24 @@ def _nats(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.float64]:
     return -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).cpu().double().numpy()
 
 
-def _reset_first(state: Any, model: LanguageModel) -> Any:
+def _reset_first(state: Any, model: Model) -> Any:
     zero = model.zero_state(1).tensors()
     tensors = {name: torch.cat([zero[name].to(tensor), tensor[1:]]) for name, tensor in state.tensors().items()}
     return state.with_tensors(tensors)
+
+
+class Reading(NamedTuple):
+    """How what a model of some name predicts is read."""
+
+    evaluate: Callable[
+        [Model, Tokenizer, Split, str, int | None, npt.NDArray[np.float64] | None],
+        Evaluation,
+    ]
+    look: Callable[[Model, Split, int, str], float]
+
+
+READINGS = {
+    "language": Reading(_evaluate_stream, _look_at_stream),
+    "reply": Reading(_evaluate_pairs, _look_at_pairs),
+}
+"""By the name of the model."""

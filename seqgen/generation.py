@@ -1,4 +1,5 @@
-"""``generate()`` draws symbols from a model; what becomes of them is the business of a ``Writing``.
+"""``generate()`` draws symbols from a model; what becomes of them is the business of a ``Writing``. ``searching.py``
+looks for the likeliest sequences instead.
 
 A sample is a function of the checkpoint, the seed, the settings, the random seed and its index. Each index has a
 random number generator of its own, and several samples run in tiles of one fixed width, padded if need be, so that
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from seqgen.decoding.rules import Rule, RuleSettings, build_rules
-from seqgen.models import LanguageModel
+from seqgen.models import Model
 from seqgen.models.recall import LEAST_SEED, Reminder
 from seqgen.tokenizers import DOCUMENT
 from seqgen.writing import Limits
@@ -45,13 +46,14 @@ def new_random_seed() -> int:
 
 @torch.inference_mode()
 def generate(
-    model: LanguageModel,
+    model: Model,
     prompt: Sequence[int],
     rules: RuleSettings,
     random_seed: int,
     indices: Sequence[int],
     allowed: Callable[[], npt.NDArray[np.bool_] | None] = lambda: None,
     recall: bool = True,
+    begun: Sequence[int] = (),
 ) -> Iterator[list[int]]:
     """Draws one symbol after another for each index, without end: yields lists of ids, one id for each index.
 
@@ -63,6 +65,7 @@ def generate(
         indices: which samples; one alone runs as a single stream, more as a tile.
         allowed: asked before each draw: which symbols may come next, shape (symbols,) or (indices, symbols); None: all.
         recall: whether the model recalls a long prompt, if it has learned to.
+        begun: what is written already, after a prompt that is no beginning of it: the first words of a reply.
     """
     device = model.device
     width = 1 if len(indices) == 1 else TILE
@@ -70,6 +73,8 @@ def generate(
         raise ValueError(f"{len(indices)} samples do not fit a tile of {width}")
     chain = build_rules(rules)
     logits, state = model.start(torch.tensor([list(prompt)], device=device))
+    for symbol in begun:
+        logits, state = model.step(torch.tensor([symbol], device=device), state)
     if width > 1:
         rows = torch.zeros(width, dtype=torch.long, device=device)
         logits, state = logits.index_select(0, rows), state.select(rows)

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.errors import CheckpointError, UsageError
-from seqgen.models import LanguageModel
+from seqgen.modalities import MODALITIES
+from seqgen.models import Model
 from seqgen.recipe import ModelSettings, Overrides, TokenizerSettings
 from seqgen.tokenizers import Tokenizer
 
-SHAPE = ("cell", "layers", "hidden", "embedding", "tied")
+SHAPE = ("cell", "layers", "hidden", "embedding", "tied", "attention")
 """The settings that two models must share for one to take over the other's weights."""
 
 SYMBOLS = ("kind", "vocabulary")
@@ -42,6 +43,8 @@ class Inheritance:
     shape: dict[str, Any]
     weights: dict[str, Tensor]
     learned_from: tuple[str, ...]
+    kind: str
+    """Of its corpus."""
 
     def check(self, overrides: Overrides) -> None:
         """Refuses settings that contradict what is taken over.
@@ -59,6 +62,17 @@ class Inheritance:
                         hint="Leave it out, or train from scratch without --init-from.",
                     )
 
+    def check_kind(self, kind: str) -> None:
+        """Refuses a corpus that another network learns.
+
+        Raises:
+            UsageError: a model of text cannot begin one of replies, say.
+        """
+        if MODALITIES[kind].model != MODALITIES[self.kind].model:
+            raise UsageError(
+                f"a model of {self.kind} cannot begin one of {kind}", hint="Leave --init-from out, or name another."
+            )
+
     def note(self, tokenizer: Tokenizer, sources: tuple[str, ...]) -> str:
         """What is taken over, and a warning where the model has learned from the same sources: perhaps from what is held
         out now.
@@ -70,7 +84,7 @@ class Inheritance:
             note += f"\nit has read {', '.join(shared)}: figures on held-out text may be too good"
         return note
 
-    def pass_on(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
+    def pass_on(self, model: Model, tokenizer: Tokenizer) -> None:
         """Gives a model the weights: each symbol that was known keeps its rows, new symbols keep their fresh ones."""
         places = {key: place for place, key in enumerate(self.tokenizer.keys())}
         model.adopt(self.weights, torch.tensor([places.get(key, -1) for key in tokenizer.keys()]))  # noqa: SIM118
@@ -111,4 +125,5 @@ def inherit(name: str) -> Inheritance:
         {name: settings[name] for name in SHAPE},
         model.state_dict(),
         checkpoint.recipe.corpus.sources,
+        checkpoint.recipe.corpus.kind,
     )

@@ -95,10 +95,9 @@ def plan(budget: Budget, steps_per_epoch: float, step_seconds: float, available:
     return max(1, int(available / step_seconds))
 
 
-def looks_for(steps: int, lanes: int, window: int, valid_symbols: int) -> dict[str, int]:
+def looks_for(steps: int, symbols_per_step: float, valid_symbols: int) -> dict[str, int]:
     """How often validation text is looked at, and how much of it: a few percent of the work in all."""
-    seen = steps * lanes * window
-    symbols = max(4096, int(0.008 * seen))
+    symbols = max(4096, int(0.008 * steps * symbols_per_step))
     return {"evaluate_every": max(1, steps // LOOKS), "evaluate_symbols": max(1, min(symbols, valid_symbols - 1))}
 
 

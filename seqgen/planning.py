@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from seqgen.corpus import Corpus
-from seqgen.defaults import DROPOUTS, Forms, choose_dropout
+from seqgen.defaults import CHOOSERS, DROPOUTS, Forms
 from seqgen.errors import TrainingError
 from seqgen.pacing import WIND_UP
 from seqgen.recipe import Recipe, TrainingSettings
@@ -64,32 +64,38 @@ def time_steps(
     return best
 
 
-def plan_end(settings: TrainingSettings, symbols: int, step_seconds: float, seconds: float) -> tuple[int, float]:
+def plan_end(
+    settings: TrainingSettings, symbols: int, symbols_per_step: float, step_seconds: float, seconds: float
+) -> tuple[int, float]:
     """How much of the validation text a timed run reads in the end, and the seconds to keep for its end in all.
 
     Args:
         settings: of the training.
         symbols: of validation text.
+        symbols_per_step: of training.
         step_seconds: that a step takes.
         seconds: of the whole run.
     """
-    reading = step_seconds / 3 / (settings.lanes * settings.window)  # reading alone is about three times as fast
+    reading = step_seconds / 3 / symbols_per_step  # reading alone is about three times as fast
     if symbols * reading > FINAL_LOOK_SHARE * seconds:
         symbols = min(symbols, max(FINAL_LOOK_LEAST, int(FINAL_LOOK_SHARE * seconds / reading)))
     learned = min(settings.recall_symbols, symbols)
     return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
 
 
-def with_dropout(recipe: Recipe, epochs: float, symbols: int, forms: Forms, settled: Collection[str]) -> Recipe:
+def with_dropout(
+    recipe: Recipe, model: str, epochs: float, symbols: int, forms: Forms, settled: Collection[str]
+) -> Recipe:
     """With the dropout that suits how often the text is going to be read, now that the speed is known.
 
     Args:
         recipe: with a first guess.
+        model: a name from `MODELS`.
         epochs: how often the text is going to be read.
         symbols: of training text.
         forms: in which a document is read.
         settled: what the user has set himself, which stays.
     """
-    dropout = choose_dropout(epochs, symbols, forms)
+    dropout = CHOOSERS[model].dropout(epochs, symbols, forms)
     chosen: dict[str, Any] = {name: dropout for name in DROPOUTS if name not in settled}
     return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **chosen))

@@ -40,11 +40,20 @@ class CorpusSettings:
     sources: tuple[str, ...] = ()
     """Files, folders, globs or names of cards, as they were given (files with their absolute paths)."""
     kind: str = "text"
-    """What the files mean: a name from `MODALITIES` (`text`, `code` or `music`). Guessed from the content where not set."""
+    """What the files mean: a name from `MODALITIES` (`text`, `code`, `music` or `replies`).
+    Guessed from the content where not set."""
     documents: str = "file"
-    """What one document is: `file`, `line`, `blank-line`, or a separator to cut at. Guessed where not set."""
+    """What one document is: `file`, `line`, `blank-line`, or a separator to cut at. Guessed where not set.
+    Of replies it is a `conversation`."""
     column: str = ""
     """Of tables (CSV, TSV, JSONL): the column whose values are the documents, by its name or number. Empty: no table."""
+    columns: tuple[str, ...] = ()
+    """Replies, of tables: the columns of the message and of the reply. Empty: those that are called so, or the only two."""
+    me: tuple[str, ...] = ()
+    """Replies, of mail: whose letters are to be learned as replies, each a part of the SHA-256 of an address, as `--me` makes
+    it. Empty: everybody's."""
+    mask: bool = False
+    """Replies: learn no numbers, links and addresses, but marks in their places. So for mail where not set."""
     split: str = "90/5/5"
     """Percentages of training, validation and test text; by document where there are many, else by position. Or `folders`:
     what lies in folders called `train`, `valid` and `test`."""
@@ -55,6 +64,11 @@ class CorpusSettings:
 
     def __post_init__(self) -> None:
         self.shares  # noqa: B018 - refuses a split that cannot be meant
+        if self.columns and len(self.columns) != 2:
+            raise UsageError(
+                f"corpus.columns names {len(self.columns)} columns",
+                hint="Name two: that of the message and that of the reply.",
+            )
         if not self.documents:
             raise UsageError(
                 "corpus.documents is empty", hint="Give file, line, blank-line, or the separator to cut at."
@@ -122,6 +136,9 @@ class ModelSettings:
 
     cell: str = "lstm"
     """The recurrent cell: a name from `CELLS` (`lstm`, `gru` or `rnn`)."""
+    attention: str = "general"
+    """Replies: how the decoder looks at the message: a name from `ATTENTIONS` (`dot`, `general`, `bahdanau`), or `none`: it has
+    the thought vector alone."""
     layers: int = 2
     """Stacked recurrent layers."""
     hidden: int = 256
@@ -140,6 +157,8 @@ class ModelSettings:
     """Locked dropout on the last layer's output."""
     weight_dropout: float = 0.0
     """Share of the recurrent weights that are zero for a window (Merity et al. 2018, section 2)."""
+    label_smoothing: float = 0.0
+    """Replies: share of the probability that training wants spread over all symbols (Szegedy et al. 2016, section 7)."""
 
     def __post_init__(self) -> None:
         _at_least(1, model__layers=self.layers, model__hidden=self.hidden, model__embedding=self.embedding)
@@ -147,6 +166,8 @@ class ModelSettings:
             value = getattr(self, f"{name}_dropout")
             if not 0 <= value < 1:
                 raise UsageError(f"model.{name}_dropout={value} is not in [0, 1)")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"model.label_smoothing={self.label_smoothing} is not in [0, 1)")
         if self.tied and self.embedding != self.hidden:
             raise UsageError(
                 f"model.tied=true needs equal sizes, but model.embedding={self.embedding} and model.hidden={self.hidden}",
@@ -164,9 +185,11 @@ class TrainingSettings:
     """Where the learning rate's course was corrected to keep a time, or prolonged: (step, progress there, progress a step),
     each holding until the next. Empty: one straight course from 0 to 1."""
     lanes: int = 16
-    """Streams of text read side by side, each with its own hidden state (the batch size)."""
+    """Streams of text read side by side, each with its own hidden state (the batch size). Replies have none."""
     window: int = 128
-    """Symbols of truncated backpropagation through time."""
+    """Symbols of truncated backpropagation through time. Replies: symbols of a message or a reply that are read at most."""
+    batch_symbols: int = 2048
+    """Replies: symbols of the messages in a batch at most, and of the replies; padding is counted."""
     optimizer: str = "muon"
     """A name from `OPTIMIZERS`: `muon` (Muon for the recurrent layers' matrices, AdamW for the rest) or `adamw` for all."""
     learning_rate: float = 0.012
@@ -211,6 +234,7 @@ class TrainingSettings:
             training__steps=self.steps,
             training__lanes=self.lanes,
             training__window=self.window,
+            training__batch_symbols=self.batch_symbols,
             training__threads=self.threads,
             training__evaluate_every=self.evaluate_every,
             training__evaluate_symbols=self.evaluate_symbols,

@@ -26,7 +26,8 @@ from seqgen.corpus import Corpus, absolute_source, prepare, reopen
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import Inheritance, inherit, is_source
 from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
-from seqgen.models import CELLS
+from seqgen.modalities import MODALITIES, Modality
+from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
@@ -121,16 +122,22 @@ def start_run(request: Request) -> Run:
     base = inheritance.tokenizer if inheritance else None
     corpus = prepare(asked, base, seconds * rate / defaults.NOMINAL_RATE, request.strict).with_baselines()
     prepared = clock.monotonic() - began
+    if inheritance:
+        inheritance.check_kind(corpus.settings.kind)
+    modality = MODALITIES[corpus.settings.kind]
+    _check_model(overrides, modality)
     hidden = inheritance.shape["hidden"] if inheritance else None
     symbols, vocabulary = len(corpus.splits["train"]), corpus.tokenizer.size
     facts = defaults.Facts(symbols, vocabulary, seconds, rate, device, hidden, corpus.forms)
     resolved: Overrides = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
     if inheritance:
         resolved["model"] = inheritance.shape
-    recipe = Recipe.from_dict(merge(defaults.choose(facts), overrides, resolved))
+    recipe = Recipe.from_dict(merge(defaults.CHOOSERS[modality.model].settings(facts), overrides, resolved))
     folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
-    manifest = Manifest(recipe, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {})
+    manifest = Manifest(
+        recipe, modality.model, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {}
+    )
     note = inheritance.note(corpus.tokenizer, corpus.settings.sources) if inheritance else _offer(corpus)
     writer = CheckpointWriter(folder)
     return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note, inheritance)
@@ -175,6 +182,18 @@ def open_run(request: Request) -> Run:
 
 SMALL = 200_000
 """Characters: a smaller text learns better from the weights of a larger one."""
+NOT_OF = {
+    "language": (
+        "model.attention",
+        "model.label_smoothing",
+        "training.batch_symbols",
+        "corpus.columns",
+        "corpus.me",
+        "corpus.mask",
+    ),
+    "reply": ("model.tied", "training.lanes", "training.recall_symbols", "corpus.column"),
+}
+"""The settings that a model has no use for."""
 A_TRY = 100
 """Steps after which a model is worth beginning from."""
 
@@ -302,10 +321,24 @@ def _check_contradictions(request: Request) -> None:
 
 
 def _check_names(overrides: Overrides) -> None:
-    for section, name, known in (("model", "cell", CELLS), ("training", "optimizer", OPTIMIZERS)):
+    attentions = (NO_ATTENTION, *ATTENTIONS)
+    for section, name, known in (
+        ("model", "cell", CELLS),
+        ("model", "attention", attentions),
+        ("training", "optimizer", OPTIMIZERS),
+    ):
         value = overrides.get(section, {}).get(name)
         if value is not None and value not in known:
             raise UsageError(f"there is no {name} {value!r}", hint=f"There are: {', '.join(known)}.")
+
+
+def _check_model(overrides: Overrides, modality: Modality) -> None:
+    """Refuses what the user has set and the network that learns this kind has no use for."""
+    for name in NOT_OF[modality.model]:
+        section, _, setting = name.partition(".")
+        value = overrides.get(section, {}).get(setting)
+        if value and value != getattr(getattr(Recipe(), section), setting):
+            raise UsageError(f"{name} has no meaning for {modality.name}", hint="Leave it out.")
 
 
 def _corpus_record(corpus: Corpus) -> dict[str, Any]:

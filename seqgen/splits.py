@@ -41,6 +41,15 @@ class Split:
         return len(self.ids)
 
 
+def replies_in(split: Split, tokenizer: Tokenizer) -> Split:
+    """The replies alone of a split in which messages and replies take turns."""
+    bounds = np.append(split.starts, len(split)).astype(np.int64)
+    lengths = np.diff(bounds)
+    ids = split.ids[np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)]
+    starts = np.cumsum(lengths[1::2]) - lengths[1::2]
+    return Split(ids, starts, tokenizer.count(ids), split.baselines)
+
+
 def documents_in(split: Split, tokenizer: Tokenizer) -> Iterator[str]:
     """The documents of a split as texts; those that were cut are parts."""
     bounds = [*split.starts.tolist(), len(split)]

@@ -15,10 +15,10 @@ from seqgen.checkpoint import TrainingState
 from seqgen.corpus import Corpus
 from seqgen.errors import TrainingError
 from seqgen.evaluation import validation_nats
+from seqgen.feeds import FEEDS
 from seqgen.inheritance import Inheritance
-from seqgen.lanes import Lanes
 from seqgen.machine import DTYPES
-from seqgen.models import MODELS, Batch, State
+from seqgen.models import MODELS, Model
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import Course
 from seqgen.recipe import Recipe
@@ -32,7 +32,7 @@ class Counters:
     step: int = 0
     epoch: int = 0
     window: int = 0
-    """The next window of the epoch."""
+    """The next step of the epoch."""
     nats: float = 0.0
     """Sum of the batches' mean nats since the last look at the validation text."""
     batches: int = 0
@@ -59,7 +59,7 @@ class Look:
 
 
 class Trainer:
-    """Model, averages, optimiser, lanes and counters of a run.
+    """Model, averages, optimiser, feed and counters of a run.
 
     The same recipe and corpus give the same weights, bit for bit, on the same machine and versions; `state()` and
     `restore()` carry all of it, so that a run that was stopped goes on as if it had not been.
@@ -77,15 +77,9 @@ class Trainer:
         settings = recipe.training
         self.recipe, self.corpus = recipe, corpus
         line_end = corpus.tokenizer.line_end
-        self.lanes = Lanes(
-            corpus.splits["train"],
-            settings.lanes,
-            settings.window,
-            settings.random_seed,
-            line_end,
-        )
+        self.feed = FEEDS[model](corpus.splits["train"], settings, line_end)
         alphabet = alphabet_of(corpus.tokenizer)
-        self.model = MODELS[model](alphabet, recipe.model)
+        self.model: Model = MODELS[model](alphabet, recipe.model)
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
         if inheritance is not None:
             inheritance.pass_on(self.model, corpus.tokenizer)
@@ -96,9 +90,9 @@ class Trainer:
         self.best = copy.deepcopy(self.averaged)
         self.optimizers = OPTIMIZERS[settings.optimizer](self.model, settings)
         self._highest = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
-        self.hidden: State = self.model.zero_state(settings.lanes)
+        self.hidden = self.model.zero_state(settings.lanes)
         self.counters = Counters(steps=settings.steps, schedule=settings.schedule)
-        judge = MODELS[model](alphabet, recipe.model)
+        judge: Model = MODELS[model](alphabet, recipe.model)
         self._judge = judge.to(settings.device).eval()
 
     @property
@@ -108,18 +102,18 @@ class Trainer:
         return self.counters.step >= self.recipe.training.steps or 0 < patience <= self.counters.looks_since_best
 
     def step(self) -> float:
-        """One window of every lane: forward, backward, update. Returns the mean nats per symbol of the batch.
+        """One batch: forward, backward, update. Returns the mean nats per symbol of the batch.
 
         Raises:
             TrainingError: the loss or the gradient is not finite; the weights are those of the step before.
         """
         settings, counters = self.recipe.training, self.counters
-        if counters.window == self.lanes.windows_per_epoch:
+        if counters.window == self.feed.steps_per_epoch:
             counters.epoch, counters.window = counters.epoch + 1, 0
         if counters.window == 0:
             self.hidden = self.model.zero_state(settings.lanes)
-        inputs, targets = self.lanes.batch(counters.epoch, counters.window)
-        batch = Batch(torch.from_numpy(inputs).to(settings.device), torch.from_numpy(targets).to(settings.device))
+        tensors = self.feed.batch(counters.epoch, counters.window)
+        batch = type(tensors)(*(tensor.to(settings.device) for tensor in tensors))
         with torch.autocast(settings.device, DTYPES[settings.dtype], enabled=settings.dtype != "float32"):
             nats, hidden = self.model.loss(batch, self.hidden)
         loss = nats.mean()
@@ -157,7 +151,7 @@ class Trainer:
             counters.looks_since_best = 0
         look = Look(
             step=counters.step,
-            epoch=counters.epoch + counters.window / self.lanes.windows_per_epoch,
+            epoch=counters.epoch + counters.window / self.feed.steps_per_epoch,
             rate=settings.rate(counters.step - 1),
             train_nats=counters.nats / max(1, counters.batches),
             valid_nats=nats,
@@ -194,7 +188,7 @@ class Trainer:
         device = self.recipe.training.device
         self.averaged = {name: tensor.to(device) for name, tensor in groups["averaged"].items()}
         self.best = {name: tensor.to(device) for name, tensor in groups["best"].items()}
-        self.hidden = self.hidden.with_tensors(groups["hidden"])
+        self.hidden = self.hidden.with_tensors(groups.get("hidden", {}))
         self.noise.set_state(groups["noise"]["state"])
         for number, optimizer in enumerate(self.optimizers):
             _unpack(optimizer, groups.get(f"optimizer{number}", {}))

@@ -23,7 +23,7 @@ from seqgen.evaluation import Evaluation, evaluate, learn_recall
 from seqgen.generation import generate
 from seqgen.machine import torch_settings
 from seqgen.modalities import MODALITIES
-from seqgen.models import MODELS, LanguageModel
+from seqgen.models import MODELS, Model
 from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
 from seqgen.planning import plan_end, time_steps, with_dropout
 from seqgen.plots import draw_loss
@@ -144,10 +144,11 @@ class _Session:
         self.writer: CheckpointWriter = run.writer
         self.manifest: Manifest = run.manifest
         self.corpus: Corpus = run.corpus
-        train_split = run.corpus.splits["train"]
+        train_split = run.corpus.predicted("train")
         self.unit = run.corpus.tokenizer.unit
+        self.modality = MODALITIES[run.corpus.settings.kind]
         self.train_scale = len(train_split) / max(1, train_split.characters) * self.unit.scale
-        valid_split = run.corpus.splits["valid"]
+        valid_split = run.corpus.predicted("valid")
         self.valid_scale = len(valid_split) / max(1, valid_split.characters) * self.unit.scale
         self.latest_valid: float | None = None
         self.final_symbols: int | None = None
@@ -157,7 +158,8 @@ class _Session:
         """Plans, trains, winds up."""
         self._announce()
         trainer, pacer = self._plan()
-        chosen = describe(trainer.recipe, len(self.corpus.splits["train"]), self.corpus.tokenizer.size)
+        symbols, size = len(self.corpus.splits["train"]), self.corpus.tokenizer.size
+        chosen = describe(trainer.recipe, symbols, size, self.modality.sequences is not None)
         self.say(Progress("planned", message=chosen, folder=self.writer.folder))
         self.manifest.recipe = trainer.recipe
         self._save(trainer)
@@ -169,7 +171,9 @@ class _Session:
 
     def _announce(self) -> None:
         corpus = self.corpus
-        modality, counted = MODALITIES[corpus.settings.kind], f"{corpus.characters:,} {corpus.tokenizer.unit.counted}s"
+        modality, counted = self.modality, f"{corpus.characters:,} {corpus.tokenizer.unit.counted}s"
+        if modality.sequences is not None:
+            counted = f"{sum(len(split.starts) for split in corpus.splits.values()) // 2:,} pairs"
         documents = f"{corpus.documents:,} {modality.document}{'s' if corpus.documents > 1 else ''}"
         left_out = sum(map(count_left_out, corpus.left_out.values()))
         cut = f" ({corpus.settings.documents})" if modality.divide is None else f", as {corpus.tokenizer_settings.kind}"
@@ -200,11 +204,9 @@ class _Session:
             return trainer, None
 
         now, deadline = clock.monotonic(), run.started + (seconds or 0.0)
-        reserve = 0.0
+        reserve, batch, valid_symbols = 0.0, trainer.feed.symbols_per_step, len(self.corpus.splits["valid"])
         if seconds:
-            valid_symbols = len(self.corpus.splits["valid"])
-            self.final_symbols, reserve = plan_end(recipe.training, valid_symbols, step_seconds, seconds)
-        batch = recipe.training.lanes * recipe.training.window
+            self.final_symbols, reserve = plan_end(recipe.training, valid_symbols, batch, step_seconds, seconds)
         steps_per_epoch = len(self.corpus.splits["train"]) / batch
         steps = plan(budget, steps_per_epoch, step_seconds, deadline - now - reserve)
         if run.state is not None:
@@ -212,12 +214,13 @@ class _Session:
                 self._look(trainer, 0.0, 0.0)
             trainer.change_course(prolong(trainer.recipe.training, trainer.counters.step, steps))
         else:
-            looks = looks_for(steps, recipe.training.lanes, recipe.training.window, len(self.corpus.splits["valid"]))
+            looks = looks_for(steps, batch, valid_symbols)
             chosen = {name: value for name, value in looks.items() if name not in settled}
             recipe = recipe.replace(steps=steps, schedule=(), **chosen)
             if seconds:
                 epochs, symbols = steps / steps_per_epoch, len(self.corpus.splits["train"])
-                recipe = with_dropout(recipe, epochs, symbols, self.corpus.forms, run.chosen_by_user.get("model", {}))
+                fixed = run.chosen_by_user.get("model", {})
+                recipe = with_dropout(recipe, self.manifest.model, epochs, symbols, self.corpus.forms, fixed)
             trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if not seconds:
             return trainer, None
@@ -249,7 +252,7 @@ class _Session:
         look = trainer.look()
         self.latest_valid = look.valid_nats
         trainer.counters.metrics_length = self.writer.append(METRICS, dataclasses.asdict(look))
-        rate = speed * self.run.recipe.training.lanes * self.run.recipe.training.window
+        rate = speed * trainer.feed.symbols_per_step
         self.writer.append(TIMING, {"step": look.step, "seconds": round(seconds, 3), "symbols_per_second": round(rate)})
         return look
 
@@ -263,7 +266,7 @@ class _Session:
                 steps=settings.steps,
                 seconds=seconds,
                 seconds_left=(settings.steps - step) / speed,
-                symbols_per_second=speed * settings.lanes * settings.window,
+                symbols_per_second=speed * trainer.feed.symbols_per_step,
                 train=surprise,
                 valid=valid,
                 unit=self.unit,
@@ -275,18 +278,25 @@ class _Session:
     def _sample(self, trainer: Trainer) -> str:
         """What the averaged weights write by themselves."""
         model = self._model(trainer, trainer.averaged)
-        modality = MODALITIES[self.corpus.settings.kind]
-        limits, opening = Limits(length=SAMPLE_LENGTH), Opening([DOCUMENT])
-        writing = modality.writing(modality, self.corpus.tokenizer, limits, opening, "")
-        for (symbol,) in generate(model, [DOCUMENT], RuleSettings(), trainer.counters.step, [0], writing.allowed):
+        limits, opening = Limits(length=SAMPLE_LENGTH), Opening(self._prompt(trainer.counters.step))
+        writing = self.modality.writing(self.modality, self.corpus.tokenizer, limits, opening, "")
+        for (symbol,) in generate(model, opening.ids, RuleSettings(), trainer.counters.step, [0], writing.allowed):
             writing.feed(symbol)
             if writing.is_done():
                 break
         return writing.continuation
 
-    def _model(self, trainer: Trainer, weights: Mapping[str, Tensor]) -> LanguageModel:
+    def _prompt(self, step: int) -> list[int]:
+        """What a sample grows from: nothing, or a message of the validation text, with its end."""
+        split = self.corpus.splits["valid"]
+        if self.modality.sequences is None or len(split.starts) < 2:
+            return [DOCUMENT]
+        pair = 2 * (step % (len(split.starts) // 2))
+        return [*split.ids[split.starts[pair] + 1 : split.starts[pair + 1]].tolist(), DOCUMENT]
+
+    def _model(self, trainer: Trainer, weights: Mapping[str, Tensor]) -> Model:
         tokenizer = self.corpus.tokenizer
-        model = MODELS[self.manifest.model](alphabet_of(tokenizer), trainer.recipe.model)
+        model: Model = MODELS[self.manifest.model](alphabet_of(tokenizer), trainer.recipe.model)
         model.load_state_dict(weights)
         return model.to(trainer.recipe.training.device).eval()
 
@@ -316,7 +326,7 @@ class _Session:
         self._save(trainer, "interrupted" if interrupted else "finished", recall)
         looks = read_lines(self.writer.folder / METRICS)
         self._draw(looks, valid.value if valid and recall is not None else None)
-        speed = (counters.step - first) / max(1e-9, seconds) * settings.lanes * settings.window
+        speed = (counters.step - first) / max(1e-9, seconds) * trainer.feed.symbols_per_step
         verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps)
         return Outcome(
             self.writer.folder, not interrupted, counters.step, seconds, speed, valid, verdict, trainer.recipe

@@ -16,7 +16,7 @@ from seqgen.checkpoint import Checkpoint, read_lines
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import inherit
 from seqgen.modalities import MODALITIES
-from seqgen.models.language import SYMBOL_ROWS
+from seqgen.models import LanguageModel
 from seqgen.recipe import merge
 from seqgen.trainer import Trainer
 from tests.commands import SMALL, Run
@@ -82,7 +82,7 @@ def test_known_symbols_keep_their_rows_and_new_ones_come_after(
     grows = kind in ("characters", "symbols")
     assert new.tokenizer.size == size + len(ADDED) if grows else new.tokenizer.keys() == old.tokenizer.keys()
     for name, tensor in old.model.state_dict().items():
-        known = weights[name][:size] if name in SYMBOL_ROWS else weights[name]
+        known = weights[name][:size] if name in LanguageModel.symbol_rows else weights[name]
         assert torch.equal(known, tensor)
     if grows:
         assert len(weights["embedding"]) == new.tokenizer.size

@@ -123,7 +123,7 @@ def test_there_is_at_least_one_step_even_without_time(available: float) -> None:
 
 @given(steps=st.integers(1, 10**6), lanes=st.integers(1, 512), window=st.integers(1, 512), valid=st.integers(0, 10**7))
 def test_looks_can_be_set_and_cost_a_few_percent(steps: int, lanes: int, window: int, valid: int) -> None:
-    looks = looks_for(steps, lanes, window, valid)
+    looks = looks_for(steps, lanes * window, valid)
     settings = bent(TrainingSettings(steps=steps), looks)
     assert 1 <= settings.evaluate_symbols <= max(1, valid - 1)
     regular = steps // settings.evaluate_every

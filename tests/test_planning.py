@@ -84,17 +84,17 @@ def test_timing_takes_a_small_share_of_the_run(monkeypatch: pytest.MonkeyPatch, 
 def test_a_long_validation_text_is_read_in_part_and_a_short_one_whole() -> None:
     settings = TrainingSettings(lanes=10, window=100, recall_symbols=0)
     reading = 0.3 / 3 / 1000
-    assert plan_end(settings, 20_000, 0.3, 60.0)[0] == 20_000
-    symbols, reserve = plan_end(settings, 500_000, 0.3, 60.0)
+    assert plan_end(settings, 20_000, 1000, 0.3, 60.0)[0] == 20_000
+    symbols, reserve = plan_end(settings, 500_000, 1000, 0.3, 60.0)
     assert symbols == int(FINAL_LOOK_SHARE * 60.0 / reading)
     assert FINAL_LOOK_SHARE * 60.0 < reserve - WIND_UP < 1.5 * FINAL_LOOK_SHARE * 60.0
-    assert plan_end(settings, 500_000, 0.3, 1.0)[0] == FINAL_LOOK_LEAST
+    assert plan_end(settings, 500_000, 1000, 0.3, 1.0)[0] == FINAL_LOOK_LEAST
 
 
 def test_learning_to_recall_is_given_time() -> None:
     settings = TrainingSettings(lanes=10, window=100, recall_symbols=50_000)
-    with_it = plan_end(settings, 20_000, 0.03, 60.0)[1]
-    without = plan_end(TrainingSettings(lanes=10, window=100, recall_symbols=0), 20_000, 0.03, 60.0)[1]
+    with_it = plan_end(settings, 20_000, 1000, 0.03, 60.0)[1]
+    without = plan_end(TrainingSettings(lanes=10, window=100, recall_symbols=0), 20_000, 1000, 0.03, 60.0)[1]
     assert 0.5 < with_it - without < 3.0
 
 

@@ -6,10 +6,24 @@ A model is one file here and one line in ``MODELS``. Each has ``loss(batch, stat
 
 from __future__ import annotations
 
+from seqgen.models.attention import ATTENTIONS, NO_ATTENTION
+from seqgen.models.base import Model
 from seqgen.models.cells import CELLS
 from seqgen.models.language import Batch, LanguageModel
 from seqgen.models.layers import State
+from seqgen.models.reply import Exchanges, ReplyModel
 
-__all__ = ["CELLS", "MODELS", "Batch", "LanguageModel", "State"]
+__all__ = [
+    "ATTENTIONS",
+    "CELLS",
+    "MODELS",
+    "NO_ATTENTION",
+    "Batch",
+    "Exchanges",
+    "LanguageModel",
+    "Model",
+    "ReplyModel",
+    "State",
+]
 
-MODELS: dict[str, type[LanguageModel]] = {"language": LanguageModel}
+MODELS: dict[str, type[LanguageModel] | type[ReplyModel]] = {model.name: model for model in (LanguageModel, ReplyModel)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgen.alphabet import Alphabet
+from seqgen.models.base import Model
 from seqgen.models.cells import CELLS
 from seqgen.models.experts import Experts
 from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
@@ -20,9 +20,6 @@ from seqgen.recipe import ModelSettings
 PROMPT_WINDOW = 512
 """Symbols of a prompt that are read at once."""
 
-SYMBOL_ROWS = ("embedding", "output", "output_bias")
-"""The weights that have a row for each symbol."""
-
 
 class Batch(NamedTuple):
     """A window of every lane; both (time, lanes). A target is the symbol that follows its input."""
@@ -31,7 +28,7 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Model):
     """Embedding, stacked recurrent layers, and a linear output that may share the embedding.
 
     Args:
@@ -40,6 +37,9 @@ class LanguageModel(nn.Module):
             intervals go by what these hold.
         settings: the shape and the dropouts.
     """
+
+    name = "language"
+    symbol_rows = ("embedding", "output", "output_bias")
 
     def __init__(self, alphabet: Alphabet, settings: ModelSettings) -> None:
         super().__init__()
@@ -58,11 +58,8 @@ class LanguageModel(nn.Module):
             self.embedding_parts = nn.Parameter(torch.empty(parts.shape[1], settings.embedding))
             self.output_parts = None if settings.tied else nn.Parameter(torch.empty(parts.shape[1], hidden))
         self.experts = None if tables is None else Experts(tables, settings.embedding, hidden)
-        self.noise: torch.Generator | None = None
-        """Draws the dropout masks in training mode; a training must set it."""
-        self.recall: Tensor | None = None
-        """What the model makes of a memory of the document, see `models/recall.py`; None: nothing. Learned after training, and
-        no part of `state_dict()`."""
+        self.noise = None
+        self.recall = None
         self._stepper: Stepper | None = None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
@@ -83,21 +80,6 @@ class LanguageModel(nn.Module):
         if self.experts is not None:
             self.experts.reset_parameters(generator)
 
-    def adopt(self, weights: Mapping[str, Tensor], rows: Tensor) -> None:
-        """Takes over the weights of a model of the same shape that knew other symbols.
-
-        Args:
-            weights: its `state_dict()`.
-            rows: for each of this model's symbols the id that it had there, or -1 where it is new and stays as it is; (size,).
-        """
-        known = rows >= 0
-        with torch.no_grad():
-            for name, tensor in self.state_dict().items():
-                if name in SYMBOL_ROWS:
-                    tensor[known] = weights[name][rows[known]]
-                else:  # symbols that are added come last, and so do their parts and what they write to registers
-                    tensor[tuple(map(slice, weights[name].shape))] = weights[name]
-
     def tables(self) -> tuple[Tensor, Tensor]:
         """Each symbol's row at the input (symbols, embedding) and at the output (symbols, hidden), with those of its parts."""
         if self.parts is None:
@@ -106,11 +88,6 @@ class LanguageModel(nn.Module):
         if self.output is None or self.output_parts is None:
             return embedding, embedding
         return embedding, torch.addmm(self.output, self.parts, self.output_parts)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.output_bias.device
 
     def recurrent_layers(self) -> list[RecurrentLayer]:
         """The recurrent layers, the lowest first."""

@@ -34,7 +34,7 @@ class Stepper:
         self.table = torch.addmm(first.input_bias, embedding, first.input.t())  # (symbols, gates * hidden)
         self.first, self.input = first.cell, first.input.t().contiguous()
         self.recurrent = first.recurrent.t().contiguous(), first.recurrent_bias.detach()
-        self.upper = [_prepare(layer) for layer in layers[1:]]
+        self.upper = [prepare(layer) for layer in layers[1:]]
         self.output = output.t().contiguous(), output_bias.detach()
 
     @torch.no_grad()
@@ -60,7 +60,7 @@ class Stepper:
         return torch.addmm(bias, new[-1][0], matrix), new[-1][0], tuple(new)
 
 
-class _Joined:
+class Joined:
     """A layer above the first whose products with input and hidden state are one."""
 
     def __init__(self, layer: RecurrentLayer) -> None:
@@ -72,11 +72,12 @@ class _Joined:
         self.nothing = torch.zeros_like(self.bias)
 
     def step(self, inputs: Tensor, state: LayerState) -> LayerState:
+        """Inputs (rows, input) -> the state after them."""
         both = torch.cat([inputs, state[0]], dim=-1)
         return self.cell.step(torch.addmm(self.bias, both, self.weights), self.nothing, state)
 
 
-class _Apart:
+class Apart:
     """A layer above the first whose cell needs both products apart."""
 
     def __init__(self, layer: RecurrentLayer) -> None:
@@ -85,11 +86,13 @@ class _Apart:
         self.recurrent = layer.recurrent.t().contiguous(), layer.recurrent_bias.detach()
 
     def step(self, inputs: Tensor, state: LayerState) -> LayerState:
+        """Inputs (rows, input) -> the state after them."""
         (from_input, input_bias), (from_hidden, hidden_bias) = self.input, self.recurrent
         return self.cell.step(
             torch.addmm(input_bias, inputs, from_input), torch.addmm(hidden_bias, state[0], from_hidden), state
         )
 
 
-def _prepare(layer: RecurrentLayer) -> _Joined | _Apart:
-    return _Joined(layer) if layer.cell.additive else _Apart(layer)
+def prepare(layer: RecurrentLayer) -> Joined | Apart:
+    """A layer laid out for stepping."""
+    return Joined(layer) if layer.cell.additive else Apart(layer)

@@ -1,0 +1,146 @@
+"""The encoder-decoder: a batch means what its pairs mean, stepping is what was trained, and attention sees no padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqgen.alphabet import Alphabet
+from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION, Exchanges, ReplyModel
+from seqgen.models.attention import Memory, attend
+from seqgen.models.layers import State
+from seqgen.recipe import ModelSettings
+
+SYMBOLS = 13
+MESSAGES = [[3, 4, 5, 0], [6, 0], [7, 8, 9, 10, 11, 12, 0], [0]]
+REPLIES = [[4, 4], [5, 6, 7, 8, 9], [], [3]]
+KINDS = (NO_ATTENTION, *ATTENTIONS)
+
+
+def build(**settings: object) -> ReplyModel:
+    chosen = {"hidden": 8, "embedding": 6, "layers": 2, **settings}
+    model = ReplyModel(Alphabet(SYMBOLS), ModelSettings(**chosen))  # type: ignore[arg-type]
+    model.reset_parameters(torch.Generator().manual_seed(1))
+    model.noise = torch.Generator().manual_seed(2)
+    return model.double()
+
+
+def padded(rows: list[list[int]]) -> Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([row + [0] * (longest - len(row)) for row in rows]).t()
+
+
+def batch(places: list[int]) -> Exchanges:
+    messages, replies = [MESSAGES[place] for place in places], [REPLIES[place] for place in places]
+    lengths = torch.tensor([len(message) for message in messages])
+    targets = padded([[*reply, 0] for reply in replies])
+    wanted = padded([[1] * (len(reply) + 1) for reply in replies]).bool()
+    return Exchanges(padded(messages), lengths, padded([[0, *reply] for reply in replies]), targets, wanted)
+
+
+def nats_of(model: ReplyModel, place: int) -> Tensor:
+    return model.loss(batch([place]), State(()))[0]
+
+
+@pytest.mark.parametrize("attention", KINDS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_pair_is_read_in_a_batch_as_it_is_alone(attention: str, cell: str, layers: int) -> None:
+    model = build(attention=attention, cell=cell, layers=layers).eval()
+    places = list(range(len(MESSAGES)))
+    together = torch.zeros(padded([[*reply, 0] for reply in REPLIES]).shape, dtype=torch.float64)
+    whole = batch(places)
+    together[whole.wanted] = model.loss(whole, State(()))[0].to(together)
+    for place in places:
+        alone = nats_of(model, place).double()
+        torch.testing.assert_close(together[: len(alone), place], alone, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("attention", KINDS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_stepping_gives_the_nats_of_teacher_forcing(attention: str, cell: str, layers: int) -> None:
+    model = build(attention=attention, cell=cell, layers=layers).eval()
+    for place, reply in enumerate(REPLIES):
+        logits, state = model.start(torch.tensor([MESSAGES[place]]))
+        nats = []
+        for symbol in [*reply, 0]:
+            nats.append(-float(logits[0].log_softmax(-1)[symbol].detach()))
+            logits, state = model.step(torch.tensor([symbol]), state)
+        assert nats == pytest.approx(nats_of(model, place).tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("attention", KINDS)
+def test_rows_can_be_taken_in_any_order_and_twice_and_messages_without_rows_are_forgotten(attention: str) -> None:
+    model = build(attention=attention).eval()
+    lengths = torch.tensor([len(message) for message in MESSAGES])
+    _, state = model.start(padded(MESSAGES).t(), lengths)
+    rows = torch.tensor([2, 0, 2, 2])
+    ids = torch.tensor([5, 6, 7, 5])
+    logits, chosen = model.step(ids, state.select(rows))
+    assert len(chosen.thoughts) == 2
+    for place, (row, symbol) in enumerate(zip(rows.tolist(), ids.tolist(), strict=True)):
+        _, alone = model.start(torch.tensor([MESSAGES[row]]))
+        wanted, _ = model.step(torch.tensor([symbol]), alone)
+        torch.testing.assert_close(logits[place], wanted[0], atol=1e-9, rtol=0)
+
+
+def test_the_reply_depends_on_every_symbol_of_the_message() -> None:
+    for attention in KINDS:
+        model = build(attention=attention).eval()
+        message = [3, 4, 5, 6, 0]
+        before = model.start(torch.tensor([message]))[0]
+        for place in range(4):
+            changed = [*message[:place], 12, *message[place + 1 :]]
+            assert (model.start(torch.tensor([changed]))[0] - before).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_weights_are_a_distribution_over_the_message_and_none_of_the_padding(name: str) -> None:
+    attention = ATTENTIONS[name](8).double()
+    attention.reset_parameters(torch.Generator().manual_seed(3))
+    values = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(4)).double()
+    padding = torch.tensor([[False] * 5, [False, False, True, True, True]])
+    contexts, weights = attend(attention, values[:, :3], Memory(values, attention.keys(values), padding))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3).double())
+    assert (weights[1, :, 2:] == 0).all() and (weights[0] > 0).all()
+    torch.testing.assert_close(contexts, weights @ values)
+
+
+def test_attention_scores_are_those_of_the_papers() -> None:
+    query, value = torch.randn(2, 4, generator=torch.Generator().manual_seed(5)).double()
+    queries, values = query.view(1, 1, 4), value.view(1, 1, 4)
+    for name, attention in ((name, kind(4).double()) for name, kind in ATTENTIONS.items()):
+        attention.reset_parameters(torch.Generator().manual_seed(6))
+        score = float(attention.scores(queries, attention.keys(values)).detach())
+        weights = dict(attention.named_parameters())
+        with torch.no_grad():
+            if name == "dot":
+                expected = query @ value
+            elif name == "general":
+                expected = query @ (value @ weights["matrix"])
+            else:
+                hidden = (query @ weights["from_query"] + value @ weights["from_value"]).tanh()
+                expected = hidden @ weights["weights"]
+        assert score == pytest.approx(float(expected))
+
+
+def test_dropout_and_smoothing_are_for_training_alone() -> None:
+    model = build(hidden_dropout=0.5, output_dropout=0.5, input_dropout=0.3, embedding_dropout=0.3, label_smoothing=0.2)
+    first, second = (model.loss(batch([0, 1]), State(()))[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    model.eval()
+    plain = build().eval()
+    plain.load_state_dict(model.state_dict())
+    assert torch.equal(model.loss(batch([0, 1]), State(()))[0], plain.loss(batch([0, 1]), State(()))[0])
+
+
+def test_smoothing_charges_for_being_sure() -> None:
+    model = build(label_smoothing=0.2).train()
+    exchanges = batch([0, 1])
+    smoothed = model.loss(exchanges, State(()))[0]
+    log_p = model.eval()(exchanges).float().log_softmax(-1)
+    targets = exchanges.targets[exchanges.wanted]
+    plain = -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    torch.testing.assert_close(smoothed, 0.8 * plain - 0.2 * log_p.mean(-1), atol=1e-6, rtol=0)

@@ -1,0 +1,131 @@
+"""Beam search: exact where the beam holds all, greedy where it holds one, the same in a batch as alone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqgen.alphabet import Alphabet
+from seqgen.errors import UsageError
+from seqgen.models import ReplyModel
+from seqgen.recipe import ModelSettings
+from seqgen.searching import Found, SearchSettings, search
+
+SYMBOLS, LONGEST = 4, 4
+MESSAGES = [[1, 2, 0], [3, 0], [2, 2, 1, 3, 1, 0]]
+
+
+def build(symbols: int = SYMBOLS) -> ReplyModel:
+    model = ReplyModel(Alphabet(symbols), ModelSettings(hidden=8, embedding=6, layers=2))
+    model.reset_parameters(torch.Generator().manual_seed(1))
+    for parameter in model.parameters():
+        parameter.data.mul_(2.5)  # sure enough of itself for the order to matter
+    return model.double().eval()
+
+
+def found(model: ReplyModel, messages: list[list[int]], **settings: Any) -> list[list[Found]]:
+    longest = max(map(len, messages))
+    table = torch.tensor([message + [0] * (longest - len(message)) for message in messages])
+    logits, state = model.start(table, torch.tensor([len(message) for message in messages]))
+    return search(model, logits, state, SearchSettings(**{"no_repeat": 0, "longest": LONGEST, **settings}))
+
+
+def nats_of(model: ReplyModel, message: list[int], ids: tuple[int, ...]) -> float:
+    logits, state = model.start(torch.tensor([message]))
+    nats = 0.0
+    for symbol in (*ids, 0):
+        nats -= float(logits[0].double().log_softmax(-1)[symbol].detach())
+        logits, state = model.step(torch.tensor([symbol]), state)
+    return nats
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_a_wide_beam_finds_what_an_exhaustive_search_finds(power: float) -> None:
+    model = build()
+    for message in MESSAGES:
+        sequences = [ids for length in range(LONGEST) for ids in itertools.product(range(1, SYMBOLS), repeat=length)]
+        scores = {ids: -nats_of(model, message, ids) / (len(ids) + 1) ** power for ids in sequences}
+        ranked = sorted(scores, key=lambda ids: -scores[ids])
+        results = found(model, [message], beam=200, length_power=power)[0]
+        assert [tuple(one.ids) for one in results] == ranked
+        assert [one.score for one in results] == pytest.approx([scores[ids] for ids in ranked])
+
+
+def test_a_beam_of_one_is_greedy() -> None:
+    model = build(20)
+    for message in MESSAGES:
+        logits, state = model.start(torch.tensor([message]))
+        greedy: list[int] = []
+        while len(greedy) < 11 and (symbol := int(logits[0].argmax())) != 0:
+            greedy.append(symbol)
+            logits, state = model.step(torch.tensor([symbol]), state)
+        assert [one.ids for one in found(model, [message], beam=1, longest=12)[0]] == [greedy]
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_many_prompts_at_once_give_what_each_gives_alone(groups: int) -> None:
+    model = build(20)
+    together = found(model, MESSAGES, beam=3, groups=groups, longest=12)
+    for message, results in zip(MESSAGES, together, strict=True):
+        alone = found(model, [message], beam=3, groups=groups, longest=12)[0]
+        assert [one.ids for one in results] == [one.ids for one in alone]
+        assert [one.nats for one in results] == pytest.approx([one.nats for one in alone], abs=1e-9)
+
+
+def test_the_nats_told_are_those_of_the_model_whatever_the_groups_pay() -> None:
+    model = build(20)
+    for one in found(model, [MESSAGES[0]], beam=2, groups=3, diversity=5.0, longest=8)[0]:
+        assert one.nats == pytest.approx(nats_of(model, MESSAGES[0], tuple(one.ids)), abs=1e-6)
+
+
+def test_groups_avoid_what_others_say_at_the_same_place() -> None:
+    model = build(20)
+    same = found(model, [MESSAGES[0]], beam=1, groups=3, diversity=0.0, longest=6)[0]
+    assert len({tuple(one.ids) for one in same}) == 1
+    different = found(model, [MESSAGES[0]], beam=1, groups=3, diversity=1e6, longest=6)[0]
+    assert len(different) == 3
+    for first, second in itertools.combinations(different, 2):
+        assert all(a != b for a, b in zip(first.ids, second.ids, strict=False))
+
+
+class Stutterer:
+    """A model that always finds 1 and 2 in turn the likeliest, and the end nearly as likely as others."""
+
+    def step(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits = torch.zeros(len(ids), 5)
+        logits[torch.arange(len(ids)), torch.where(ids == 1, 2, 1)] = 5.0
+        return logits, state
+
+    class State:
+        def select(self, rows: Tensor) -> Any:
+            return self
+
+
+def test_no_sequence_stands_twice_where_that_is_not_wanted() -> None:
+    model = Stutterer()
+    logits, _ = model.step(torch.tensor([2]), None)
+    free = search(model, logits, Stutterer.State(), SearchSettings(1, no_repeat=0, longest=9))  # type: ignore[arg-type]
+    assert free[0][0].ids == [1, 2, 1, 2, 1, 2, 1, 2]
+    bound = search(model, logits, Stutterer.State(), SearchSettings(2, no_repeat=3, longest=9))  # type: ignore[arg-type]
+    for one in bound[0]:
+        windows = list(zip(one.ids, one.ids[1:], one.ids[2:], strict=False))
+        assert len(windows) == len(set(windows))
+
+
+def test_first_symbols_that_are_not_allowed_do_not_come_first() -> None:
+    model = build(20)
+    logits, state = model.start(torch.tensor([MESSAGES[0]]))
+    allowed = torch.zeros(20, dtype=torch.bool)
+    allowed[[7, 9]] = True
+    results = search(model, logits, state, SearchSettings(3, longest=6), allowed)[0]
+    assert results and all(one.ids[0] in (7, 9) for one in results)
+
+
+@pytest.mark.parametrize("name", ["beam", "groups", "longest"])
+def test_nothing_cannot_be_followed(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        SearchSettings(**{name: 0})
