@@ -32,14 +32,15 @@ _TABLE: dict[str, type] = {
     "split": str,
     "source": dict,
     "about": str,
+    "mask": bool,
 }
 _SOURCES: dict[str, dict[str, type]] = {
     "folder": {"folder": str, "package": str, "suffixes": list, "exclude": list},
     "module": {"module": str, "attribute": str},
     "url": {"url": str, "sha256": str, "size": int, "file": str},
 }
-_OPTIONAL = {"about", "package", "suffixes", "exclude"}
-_CALLED = {str: "a text", int: "a whole number", list: "a list of texts", dict: "a table"}
+_OPTIONAL = {"about", "mask", "package", "suffixes", "exclude"}
+_CALLED = {str: "a text", bool: "true or false", int: "a whole number", list: "a list of texts", dict: "a table"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Card:
     """One of: `folder` (of a `package`, with `suffixes` and folders to `exclude`), `module` and `attribute` (a dict of
     texts), or what an `Address` holds."""
     about: str = ""
+    mask: bool = False
+    """Replies: learn marks in the places of numbers, links and addresses."""
 
     @property
     def folder(self) -> Path:

@@ -48,9 +48,11 @@ from seqgen.sources import (
     readers,
     without_folders,
 )
+from seqgen.sources.base import Asking
+from seqgen.sources.exchanges import LEAST_PAIRS, is_mail
 from seqgen.sources.tables import SUFFIXES as TABLES
 from seqgen.sources.tables import columns
-from seqgen.splits import SPLITS, Plan, Split, plan_split
+from seqgen.splits import SPLITS, Plan, Split, plan_split, replies_in
 from seqgen.tokenizers import TOKENIZERS, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
 from seqgen.yardsticks import XZ, compress, count
@@ -81,11 +83,16 @@ class Corpus:
     notes: tuple[str, ...] = ()
     """What the user should know of how it was prepared."""
 
+    def predicted(self, name: str) -> Split:
+        """What of a split a model is to predict: of messages and replies the replies, else all."""
+        split = self.splits[name]
+        return split if MODALITIES[self.settings.kind].sequences is None else replies_in(split, self.tokenizer)
+
     def with_baselines(self) -> Corpus:
         """The same, with what counting alone needs for its held-out splits; counted once, then kept in the cache."""
         if any("unigram" in split.baselines for split in self.splits.values()):
             return self
-        counted = count({name: self.splits[name] for name in SPLITS}, self.tokenizer)
+        counted = count({name: self.predicted(name) for name in SPLITS}, self.tokenizer)
         keep_baselines(self.folder, counted)
         splits = {name: replace(split, baselines=counted.get(name, {})) for name, split in self.splits.items()}
         return replace(self, splits=splits)
@@ -93,7 +100,13 @@ class Corpus:
     def with_xz(self, name: str) -> Corpus:
         """The same, with what xz needs for a held-out split once it has seen the training text; likewise kept."""
         split, learned = self.splits[name], self.splits["train"]
-        if name == "train" or XZ in split.baselines or len(split) < 2 or self.tokenizer.unit != BITS_PER_CHARACTER:
+        if (
+            MODALITIES[self.settings.kind].sequences is not None
+            or name == "train"
+            or XZ in split.baselines
+            or len(split) < 2
+            or self.tokenizer.unit != BITS_PER_CHARACTER
+        ):
             return self
         splits = {
             **self.splits,
@@ -165,7 +178,8 @@ def prepare(
 
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted:
         kind = asked.get("kind") or kind_of(sources, card)
-        sources = _readable(sources, kind, Path(converted), left_out)
+        asking = _asking(asked, kind, card, sources)
+        sources = _readable(sources, kind, Path(converted), left_out, asking)
         documents, heads = documents_of(sources, kind, card, asked.get("encoding", "utf-8"))
         modality = MODALITIES[kind]
         noticed = modality.notice(heads)
@@ -174,7 +188,7 @@ def prepare(
             raise UsageError(f"{reader} does not read {kind}", hint=f"There are: {', '.join(modality.tokenizers)}.")
         if card is None and reader is not None and TOKENIZERS[reader].by_line:
             documents = "line"
-        guessed = {"documents": "row" if asked.get("column") else documents, "kind": kind}
+        guessed = {"documents": "row" if asked.get("column") else documents, "kind": kind, "mask": asking.mask}
         paths = tuple(map(absolute_source, asked.get("sources", ())))
         settings = CorpusSettings(**{**guessed, **({"split": card.split} if card else {}), **asked, "sources": paths})
         refusal = _refusal({**noticed, **asked_tokenizer}) if modality.divide else None
@@ -257,7 +271,8 @@ def read_split(
     left_out = LeftOut()
     found, card = find_sources(sources, left_out)
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted, tempfile.TemporaryFile() as file:
-        found = _readable(found, settings.kind, Path(converted), left_out)
+        asking = Asking(settings.encoding, settings.columns, settings.me, settings.mask)
+        found = _readable(found, settings.kind, Path(converted), left_out, asking)
         column = settings.column if all(source.suffix in TABLES for source in found) else ""  # other text is just text
         documents = settings.documents  # what the model takes for one, except for a corpus that says it itself
         if card is not None and is_all_from(card, found):
@@ -277,8 +292,10 @@ def read_split(
     split = Split(ids, np.frombuffer(writer.starts, dtype=np.int64), writer.characters)
     if corpus is None:
         return split
-    counted = count({**corpus.splits, "test": split}, tokenizer)["test"]
-    if tokenizer.unit != BITS_PER_CHARACTER:
+    sequences = MODALITIES[settings.kind].sequences
+    other = split if sequences is None else replies_in(split, tokenizer)
+    counted = count({**{name: corpus.predicted(name) for name in SPLITS}, "test": other}, tokenizer)["test"]
+    if tokenizer.unit != BITS_PER_CHARACTER or sequences is not None:
         return replace(split, baselines=counted)
     return replace(split, baselines={**counted, **compress(corpus.splits["train"], split, tokenizer)})
 
@@ -296,7 +313,7 @@ def _spelling_note(train: SplitWriter) -> str:
 def _table_note(sources: list[Source], settings: CorpusSettings) -> str:
     """A hint for those who gave a table and named no column."""
     tables = [source for source in sources if source.suffix in TABLES]
-    if settings.column or not tables or len(tables) < len(sources):
+    if MODALITIES[settings.kind].sequences is not None or settings.column or not tables or len(tables) < len(sources):
         return ""
     head = read_head(tables[0], settings.encoding)
     lines = head[: head.rfind("\n") + 1].splitlines(keepends=True)  # the last line of a long table is cut
@@ -308,11 +325,22 @@ def _table_note(sources: list[Source], settings: CorpusSettings) -> str:
     )
 
 
-def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftOut) -> list[Source]:
+def _asking(asked: dict[str, Any], kind: str, card: Card | None, sources: list[Source]) -> Asking:
+    """What the conversion of a new corpus goes by."""
+    mask = asked.get("mask")
+    if mask is None:
+        mask = MODALITIES[kind].sequences is not None and (
+            card.mask if card and is_all_from(card, sources) else any(map(is_mail, sources))
+        )
+    encoding, columns, mine = asked.get("encoding", "utf-8"), asked.get("columns", ()), asked.get("me", ())
+    return Asking(encoding, columns, mine, mask, LEAST_PAIRS)
+
+
+def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftOut, asking: Asking) -> list[Source]:
     """The sources that this kind of corpus reads, as plain text where it reads formatted documents."""
     modality = MODALITIES[kind]
     sources = without_folders(sources, modality, left_out)
-    return convert_all(sources, modality.conversion, converted, left_out)
+    return convert_all(sources, modality.conversion, converted, left_out, asking)
 
 
 def _corpus(entry: Entry, fresh: bool) -> Corpus:

@@ -110,13 +110,10 @@ class Texts:
             if document >= len(lengths) or position + len(text) > lengths[document]:
                 raise self._changed()
             if where is not None:
-                yield SPLITS[where[document]], text, position == 0
+                yield from self._opened(SPLITS[where[document]], text, position == 0)
             elif self.modality.divide is not None:
-                yield from (
-                    (name, part, True)
-                    for name, part in zip(SPLITS, self.modality.divide(text, plan.shares), strict=True)
-                    if part
-                )
+                for name, part in zip(SPLITS, self.modality.divide(text, plan.shares), strict=True):
+                    yield from self._opened(name, part, True) if part else ()
             else:
                 for name, start, stop in plan.cut(document, lengths[document]):
                     first, last = max(start - position, 0), min(stop - position, len(text))
@@ -125,6 +122,13 @@ class Texts:
             position += len(text)
         if document != len(lengths):
             raise self._changed()
+
+    def _opened(self, name: str, text: str, opens: bool) -> Iterator[tuple[str, str, bool]]:
+        """A piece of text; or what of it is opened by a document symbol of its own."""
+        if self.modality.sequences is None:
+            yield name, text, opens
+        else:
+            yield from ((name, part, True) for part in self.modality.sequences(text))
 
     def by_folder(self) -> Plan:
         """The splits as folders called `train`, `valid` and `test` say.

@@ -13,6 +13,7 @@ import pytest
 from seqgen.errors import DataError
 from seqgen.modalities import MODALITIES
 from seqgen.sources import LeftOut, Reader, Source, convert_all
+from seqgen.sources.base import Asking
 from tests.sources import find, joined, pack, write
 
 PAGE = "<html><body><p>Ein Gruß</p><p>€ 5</p></body></html>"
@@ -31,7 +32,7 @@ def converted(*names: str | Path) -> tuple[list[Source], dict[str, list[str]]]:
     folder = Path("converted")
     folder.mkdir()
     sources, left_out = find(*names)
-    kept = convert_all(sources, "formats", folder, left_out)
+    kept = convert_all(sources, "formats", folder, left_out, Asking())
     reasons = {reason: [Path(name).name for name in names] for reason, names in left_out.names.items()}
     return kept, reasons
 
@@ -65,7 +66,7 @@ def test_a_converted_source_keeps_its_name_and_what_the_user_said() -> None:
     write(Path("c/sub/a.html"), PAGE)
     for named in ("c", "c/sub/a.html"):
         (before,), _ = find(named)
-        (after,) = convert_all([before], "formats", Path(), LeftOut())
+        (after,) = convert_all([before], "formats", Path(), LeftOut(), Asking())
         assert (after.name, after.inside, after.asked_for) == (before.name, before.inside, before.asked_for)
 
 
@@ -86,7 +87,7 @@ def test_documents_in_an_archive_are_converted(name: str) -> None:
 
 def test_standard_input_is_plain_text() -> None:
     source = Source("standard input", data=b"<p>typed</p>", asked_for=True)
-    assert convert_all([source], "formats", Path(), LeftOut()) == [source]
+    assert convert_all([source], "formats", Path(), LeftOut(), Asking()) == [source]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_what_cannot_be_converted_is_left_out_of_a_folder_but_an_error_where_it_
     assert names == [name]
     (source,), _ = find(f"c/{name}")
     with pytest.raises(DataError, match=reason) as caught:
-        convert_all([source], "formats", Path(), LeftOut())
+        convert_all([source], "formats", Path(), LeftOut(), Asking())
     assert caught.value.where == str(Path("c", name))
     assert caught.value.hint
 
@@ -121,7 +122,7 @@ def test_a_document_that_has_gone_meanwhile_is_an_error_with_a_way_out() -> None
     sources, left_out = find("a.html")
     Path("a.html").unlink()
     with pytest.raises(DataError, match="cannot be read: No such file") as caught:
-        convert_all(sources, "formats", Path(), left_out)
+        convert_all(sources, "formats", Path(), left_out, Asking())
     assert caught.value.where == "a.html"
     assert "permissions" in str(caught.value.hint)
 
@@ -136,7 +137,7 @@ def test_a_full_disk_is_an_error_with_the_folder_that_is_full(named: str, monkey
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(DataError, match="cannot be kept: No space left") as caught:
-        convert_all(sources, "formats", Path("converted"), left_out)
+        convert_all(sources, "formats", Path("converted"), left_out, Asking())
     assert str(caught.value.where).endswith("a.html")
     assert "converted" in str(caught.value.hint) and "TMPDIR" in str(caught.value.hint)
     assert left_out.names == {}

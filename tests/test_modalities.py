@@ -62,7 +62,7 @@ def test_how_sure_a_name_makes_is_from_0_to_1(name: str, path: str) -> None:
 @every_modality
 def test_a_guess_of_documents_is_one_that_can_be_cut(name: str) -> None:
     for texts in ([], [""], ["a"], [titles(100)], [verse(30)], [titles(30), titles(40)]):
-        assert MODALITIES[name].guess_documents(texts) in ("file", "line", "blank-line")
+        assert MODALITIES[name].guess_documents(texts) in ("file", "line", "blank-line", "conversation")
 
 
 @every_modality

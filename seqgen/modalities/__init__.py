@@ -8,11 +8,12 @@ from pathlib import PurePath
 from seqgen.modalities.base import Likeness, Modality, Reason
 from seqgen.modalities.code import CODE
 from seqgen.modalities.music import MUSIC
+from seqgen.modalities.replies import REPLIES
 from seqgen.modalities.text import TEXT
 
 __all__ = ["MODALITIES", "Likeness", "Modality", "Reason", "guess_kind"]
 
-MODALITIES: dict[str, Modality] = {modality.name: modality for modality in (TEXT, CODE, MUSIC)}
+MODALITIES: dict[str, Modality] = {modality.name: modality for modality in (TEXT, CODE, MUSIC, REPLIES)}
 
 
 def guess_kind(paths: Iterable[PurePath]) -> str:

@@ -40,6 +40,8 @@ class Modality:
     name: str
     title: str
     """One line for people: what this kind is."""
+    model: str
+    """The network that learns it, by its name in the table of models."""
     document: str
     """What a document is called: "document", "piece"."""
     affinity: Callable[[PurePath], float]
@@ -62,6 +64,8 @@ class Modality:
     """How much of what people count a document has: characters, notes."""
     divide: Callable[[str, Sequence[float]], list[str]] | None
     """Cuts a document into parts of these shares, where that is not at any character; parts may be empty."""
+    sequences: Callable[[str], list[str]] | None
+    """What of a document is opened by a document symbol of its own: message and reply in turn; None: the whole alone."""
     guess_documents: Callable[[Sequence[str]], str]
     """The `corpus.documents` setting that suits these texts, one per file."""
     end: Callable[[str], int | None]

@@ -77,6 +77,7 @@ def end(text: str) -> int | None:
 CODE = Modality(
     name="code",
     title="code: source files of any language",
+    model="language",
     document="document",
     affinity=affinity,
     skip_folder=skip_folder,
@@ -88,6 +89,7 @@ CODE = Modality(
     outline=None,
     count=len,
     divide=None,
+    sequences=None,
     guess_documents=guess_documents,
     writing=TextWriting,
     prompt=prompt,

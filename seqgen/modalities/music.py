@@ -186,6 +186,7 @@ def end(text: str) -> int | None:
 MUSIC = Modality(
     name="music",
     title="music: MIDI, MusicXML, ABC, Humdrum",
+    model="language",
     document="piece",
     affinity=affinity,
     skip_folder=skip_folder,
@@ -198,6 +199,7 @@ MUSIC = Modality(
     outline=outline,
     count=count,
     divide=divide,
+    sequences=None,
     writing=Composition,
     prompt=prompt,
     read_seed=read_seed,

@@ -121,17 +121,20 @@ class TextWriting:
         self.text += text_of(data)
         self._borders.append((len(self.text), len(self.written)))
         ends = [(place, "stop") for stop in self.settings.stop if (place := self._find(stop, before)) >= 0]
-        length = self.settings.length
-        if length is not None and len(self.text) >= length:
-            ends.append((length, "length"))
-        if length is None:
-            ends += self._end_of_unit()
+        ends += self._end_of_length()
         if ends:
             self._cut(*min(ends))
 
     def _find(self, stop: str, before: int) -> int:
         """Where a stop text stands, if what is new has completed it."""
         return self.text.find(stop, max(0, before - len(stop)))
+
+    def _end_of_length(self) -> list[tuple[int, str]]:
+        """Where the text is long enough: as long as was asked for, or at the end of a unit."""
+        length = self.settings.length
+        if length is None:
+            return self._end_of_unit()
+        return [(length, "length")] if len(self.text) >= length else []
 
     def _end_of_unit(self) -> list[tuple[int, str]]:
         """Where a sample without a length ends: after the first whole unit that is long enough, or at the hard limit."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from seqgen.errors import DataError
 
@@ -79,3 +79,26 @@ class LeftOut:
         if (name, reason) not in self._seen:
             self._seen.add((name, reason))
             self.names.setdefault(reason, []).append(name)
+
+
+class Asking(NamedTuple):
+    """What a conversion of files to text goes by, besides the files.
+
+    Attributes:
+        encoding: of text files.
+        columns: of tables of pairs: those of the message and the reply; empty: guessed.
+        mine: of mail: digests of the addresses whose letters are replies; empty: all are.
+        mask: whether numbers, links and addresses become marks.
+        least: pairs that there must be.
+    """
+
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] = ()
+    mine: tuple[str, ...] = ()
+    mask: bool = False
+    least: int = 1
+
+
+Converted = Iterator[tuple[Source, str | DataError | None]]
+"""Each source with its text; None where it is text already, an error where it cannot be converted. Of several that make one
+text the first stands for all."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from seqgen.errors import DataError
 from seqgen.scores.reading import SUFFIXES, File, read_all
-from seqgen.sources.base import LeftOut, Source
+from seqgen.sources.base import Asking, Converted, LeftOut, Source
+from seqgen.sources.exchanges import convert_exchanges
 from seqgen.sources.formats import CONVERSIONS, FORMATS, convert, refusal
 from seqgen.sources.texts import unreadable
 
 
-def convert_all(sources: list[Source], conversion: str, folder: Path, left_out: LeftOut) -> list[Source]:
+def convert_all(
+    sources: list[Source], conversion: str, folder: Path, left_out: LeftOut, asking: Asking
+) -> list[Source]:
     """The sources, those that are not plain text replaced by their text.
 
     Args:
@@ -21,6 +24,7 @@ def convert_all(sources: list[Source], conversion: str, folder: Path, left_out: 
         conversion: from the table of `CONVERTERS`; empty: all are text.
         folder: for the texts; the sources that are returned can be read as long as it exists.
         left_out: takes those that the user has not named and that cannot be converted.
+        asking: what else a conversion goes by.
 
     Raises:
         DataError: one that the user has named cannot be converted, or a text cannot be written.
@@ -28,7 +32,7 @@ def convert_all(sources: list[Source], conversion: str, folder: Path, left_out: 
     if not conversion:
         return sources
     kept = []
-    for number, (source, text) in enumerate(CONVERTERS[conversion](sources, left_out)):
+    for number, (source, text) in enumerate(CONVERTERS[conversion](sources, left_out, asking)):
         if isinstance(text, DataError):
             if source.asked_for:
                 raise text
@@ -38,11 +42,7 @@ def convert_all(sources: list[Source], conversion: str, folder: Path, left_out: 
     return kept
 
 
-Converted = Iterator[tuple[Source, str | DataError | None]]
-"""Each source with its text; None where it is text already, an error where it cannot be converted."""
-
-
-def _convert_formats(sources: list[Source], left_out: LeftOut) -> Converted:
+def _convert_formats(sources: list[Source], left_out: LeftOut, asking: Asking) -> Converted:
     for source in sources:
         try:
             yield source, _convert(source)
@@ -50,7 +50,7 @@ def _convert_formats(sources: list[Source], left_out: LeftOut) -> Converted:
             yield source, error
 
 
-def _convert_scores(sources: list[Source], left_out: LeftOut) -> Converted:
+def _convert_scores(sources: list[Source], left_out: LeftOut, asking: Asking) -> Converted:
     """Music is read in worker processes, several files at a time."""
     files = (File(source.name, source.suffix, source.open) for source in sources if source.suffix in SUFFIXES)
     results = read_all(files)
@@ -67,9 +67,10 @@ def _convert_scores(sources: list[Source], left_out: LeftOut) -> Converted:
         yield source, result.text
 
 
-CONVERTERS: dict[str, Callable[[list[Source], LeftOut], Converted]] = {
+CONVERTERS: dict[str, Callable[[list[Source], LeftOut, Asking], Converted]] = {
     "formats": _convert_formats,
     "scores": _convert_scores,
+    "exchanges": convert_exchanges,
 }
 
 

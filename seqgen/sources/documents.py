@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import PurePath
 
+from seqgen.conversations import CONVERSATION, WHOLE_CONVERSATION
 from seqgen.errors import DataError
 from seqgen.modalities import Modality
 from seqgen.sources.base import LeftOut, Source
@@ -87,6 +88,8 @@ def cut(chunks: Iterable[str], documents: str) -> Stream:
         yield from _whole(chunks)
     elif documents == "blank-line":
         yield from _cut_at(chunks, _BLANK_LINE.split, _begun_blank_line, trim="\n")
+    elif documents == WHOLE_CONVERSATION:
+        yield from _cut_at(chunks, lambda text: text.split(CONVERSATION), lambda text: 0)
     else:
         separator = "\n" if documents == "line" else documents.replace("\\n", "\n").replace("\\t", "\t")
         yield from _cut_at(chunks, lambda text: text.split(separator), lambda text: len(separator) - 1)

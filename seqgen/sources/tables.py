@@ -34,7 +34,7 @@ NAMED_ROWS = 20
 _DELIMITERS = ",;\t|"
 _QUOTED = (".csv", ".tsv")
 _MORE = re.compile(r": and (\d[\d,]*) more rows?\Z", re.ASCII)
-_ABSENT = object()
+ABSENT = object()
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 """Leaves numbers as they are written."""
 LeaveOut = Callable[[str, str], None]
@@ -94,9 +94,9 @@ def columns(lines: Iterable[str], suffix: str, name: str = "this table") -> list
         DataError: the table is empty, or what was looked at cannot be read.
     """
     if suffix in _QUOTED:
-        return _header(_rows(lines, suffix, name), name)
+        return _header(rows_of(lines, suffix, name), name)
     known: dict[str, None] = {}
-    for number, (_, row) in enumerate(_objects(lines, name, lambda name, reason: None), start=1):
+    for number, (_, row) in enumerate(objects_of(lines, name, lambda name, reason: None), start=1):
         known.update(dict.fromkeys(_paths(row)))
         if number == PROBED_OBJECTS:
             break
@@ -110,9 +110,9 @@ def _empty(name: str) -> DataError:
 
 
 def _read_csv(lines: Iterable[str], suffix: str, column: str, name: str, leave_out: LeaveOut) -> Iterator[str]:
-    rows = _rows(lines, suffix, name)
+    rows = rows_of(lines, suffix, name)
     header = _header(rows, name)
-    place = _place(header, column, name)
+    place = place_of(header, column, name)
     for line, row in rows:
         if row and len(row) != len(header):
             raise DataError(
@@ -134,7 +134,7 @@ def _header(rows: Iterator[tuple[int, list[str]]], name: str) -> list[str]:
     raise _empty(name)
 
 
-def _rows(lines: Iterable[str], suffix: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def rows_of(lines: Iterable[str], suffix: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Rows and the lines that they begin in; blank lines before the header are passed over."""
     lines = iter(lines)
     before, first = next(((index, line) for index, line in enumerate(lines) if line.strip()), (0, ""))
@@ -161,7 +161,7 @@ def _sniff(header: str) -> str:
     return max(_DELIMITERS, key=unquoted.count)  # the first of the most frequent
 
 
-def _place(header: list[str], column: str, name: str) -> int:
+def place_of(header: list[str], column: str, name: str) -> int:
     """The index of a column by its name or number."""
     for wanted, names in ((column, header), (_plain(column), list(map(_plain, header)))):
         places = [index for index, each in enumerate(names) if each == wanted]
@@ -180,13 +180,13 @@ def _place(header: list[str], column: str, name: str) -> int:
 def _read_json(lines: Iterable[str], suffix: str, column: str, name: str, leave_out: LeaveOut) -> Iterator[str]:
     known: dict[str, None] = {}
     count = found = 0
-    for line, row in _objects(lines, name, leave_out):
+    for line, row in objects_of(lines, name, leave_out):
         count += 1
         if count <= PROBED_OBJECTS:
             known.update(dict.fromkeys(_paths(row)))
-        value = _lookup(row, column)
-        found += value is not _ABSENT
-        reason = f"no {column!r} in this row" if value is _ABSENT else _unusable(value)
+        value = value_at(row, column)
+        found += value is not ABSENT
+        reason = f"no {column!r} in this row" if value is ABSENT else _unusable(value)
         if reason:
             leave_out(f"{name}:{line}", reason)
         else:
@@ -197,7 +197,7 @@ def _read_json(lines: Iterable[str], suffix: str, column: str, name: str, leave_
         raise _no_column(column, list(known), name)
 
 
-def _objects(lines: Iterable[str], name: str, leave_out: LeaveOut) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects_of(lines: Iterable[str], name: str, leave_out: LeaveOut) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a JSONL and the lines that they stand in."""
     for number, line in enumerate(lines, start=1):
         where = f"{name}:{number}"
@@ -230,14 +230,14 @@ def _paths(row: dict[str, Any], depth: int = 1) -> Iterator[str]:
             yield key
 
 
-def _lookup(row: dict[str, Any], column: str) -> Any:
+def value_at(row: dict[str, Any], column: str) -> Any:
     """The value of a key, or of a path of keys."""
     if column in row:
         return row[column]
     value: Any = row
     for key in column.split("."):
         if not isinstance(value, dict) or key not in value:
-            return _ABSENT
+            return ABSENT
         value = value[key]
     return value
 

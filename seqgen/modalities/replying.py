@@ -1,0 +1,60 @@
+"""A reply as it grows: text that ends where the model ends it, or after so many words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from seqgen.modalities.base import Modality
+from seqgen.modalities.streaming import TextWriting
+from seqgen.tokenizers import Opening, Tokenizer
+from seqgen.writing import Limits
+
+MOST_WORDS = 200
+"""Of a reply whose length is not said."""
+_WORD = re.compile(r"\S+\s*")
+
+
+class ReplyWriting(TextWriting):
+    """One reply to a message. Its length is counted in words.
+
+    Args:
+        modality: of replies.
+        tokenizer: turns ids into bytes.
+        settings: length in words, and stop texts.
+        opening: the message, of which nothing is written.
+        seed: the same as text.
+
+    Raises:
+        UsageError: a limit that only music has.
+    """
+
+    def __init__(
+        self, modality: Modality, tokenizer: Tokenizer, settings: Limits, opening: Opening, seed: str = ""
+    ) -> None:
+        super().__init__(modality, tokenizer, settings, Opening([]), seed)
+        self._words = MOST_WORDS if settings.length is None else settings.length
+
+    def begin(self) -> str:
+        """Nothing: the message is not a part of the reply."""
+        return ""
+
+    @property
+    def whole(self) -> str:
+        """The reply."""
+        return self.text
+
+    @property
+    def data(self) -> bytes:
+        """The reply as raw bytes."""
+        return self.written
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reply."""
+        return {"text": self.text, "continuation": self.text}
+
+    def _end_of_length(self) -> list[tuple[int, str]]:
+        words = list(_WORD.finditer(self.text))
+        if len(words) <= self._words:
+            return []
+        return [(len(self.text[: words[self._words].start()].rstrip()), "length")]

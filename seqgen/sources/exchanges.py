@@ -1,0 +1,233 @@
+"""Files of messages and replies -> conversations: mail, tables of pairs, and dialogues.
+
+- **Mail**: mbox files, folders of `.eml`, Maildirs (see `seqgen/mail/`).
+- **Tables**: `.tsv`, `.csv`, `.jsonl`. The columns are named with `corpus.columns`, or have a name of `COLUMNS`, or are the only
+  two. In a TSV quotes are characters like others. In a JSONL a value may be a list of texts: each reply fits each message.
+- **Dialogues**: any other text. A line is an utterance and answers the one before; a blank line ends a conversation.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from seqgen.conversations import Conversation, Pair, pack
+from seqgen.errors import DataError
+from seqgen.mail.letters import Letter, read_letters
+from seqgen.mail.masks import mask
+from seqgen.mail.threads import conversations
+from seqgen.sources.base import Asking, Converted, LeftOut, Source
+from seqgen.sources.documents import lines_of
+from seqgen.sources.tables import ABSENT, EMPTY, objects_of, place_of, rows_of, value_at
+from seqgen.sources.texts import read_text
+
+COLUMNS = (
+    ("message", "reply"),
+    ("question", "answer"),
+    ("prompt", "response"),
+    ("prompt", "completion"),
+    ("instruction", "output"),
+    ("input", "output"),
+    ("source", "target"),
+    ("from", "to"),
+    ("messages", "replies"),
+)
+"""What the columns of message and reply are called."""
+MAILBOXES = (".mbox", ".eml")
+MAILDIR = ("cur", "new")
+SNIFFED = 512
+"""Bytes of a file without an ending that tell whether it is a mailbox."""
+LEAST_PAIRS = 20
+BY_NUMBER = "Name the two with --columns, by their names or numbers: --columns 1,2"
+BY_NAME = "Name the two with --columns MESSAGE,REPLY; each row must have both."
+_Row = tuple[int, Any, Any]
+"""The line in which a row begins, its message and its reply."""
+
+
+def is_mail(source: Source) -> bool:
+    """Whether a source is a mailbox, a letter, or a letter in a Maildir."""
+    if source.suffix in MAILBOXES:
+        return True
+    if source.suffix:
+        inside = source.inside
+        return inside is not None and inside.parent.name in MAILDIR and ":2," in inside.name
+    if source.inside is not None and source.inside.parent.name in MAILDIR:
+        return True
+    try:
+        with source.open() as file:
+            return file.read(SNIFFED).startswith(b"From ")
+    except OSError:
+        return False  # reading it says what is wrong
+
+
+def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) -> Converted:
+    """The conversations of each source in their text form; all mail together, since letters answer letters in other files.
+
+    Raises:
+        DataError: there are fewer pairs than must be, or nothing in the mail answers anything.
+    """
+    mail = [source for source in sources if is_mail(source)]
+    found, letters = 0, []
+    for source in sources:
+        try:
+            if source in mail:
+                letters += _letters(source, left_out)
+                continue
+            pairs = _masked(_read_pairs(source, left_out, asking), asking.mask)
+        except DataError as error:
+            yield source, error
+            continue
+        found += sum(map(len, pairs))
+        yield source, pack(pairs)
+    if mail:
+        threads = _masked(conversations(letters, asking.mine), asking.mask)
+        found += sum(map(len, threads))
+        if threads:
+            yield mail[0], pack(threads)
+        elif len(mail) == len(sources):
+            raise _nothing_answered(len(letters), asking, mail[0].name)
+    if found < asking.least:
+        raise DataError(
+            f"{found} pairs of message and reply, where at least {asking.least} are needed",
+            where=", ".join(source.name for source in sources[:3]) + (", ..." if len(sources) > 3 else ""),
+            hint="Bring more of them: a model of a few hundred pairs begins to be of use.",
+        )
+
+
+def _letters(source: Source, left_out: LeftOut) -> list[Letter]:
+    return list(read_letters(source.open, source.name, left_out.add))
+
+
+def _nothing_answered(letters: int, asking: Asking, name: str) -> DataError:
+    if letters and asking.mine:
+        hint = (
+            "Is --me the address that you write from? It can be given several times. Sent mail must be in the corpus."
+        )
+    else:
+        hint = "Bring the folder of sent mail, and that of received mail where there is one."
+    return DataError(f"{letters:,} letters, of which none answers another", where=name, hint=hint)
+
+
+def _masked(found: list[Conversation], wanted: bool) -> list[Conversation]:
+    if not wanted:
+        return found
+    return [[Pair(mask(message), mask(reply)) for message, reply in pairs] for pairs in found]
+
+
+def _read_pairs(source: Source, left_out: LeftOut, asking: Asking) -> list[Conversation]:
+    lines = lines_of(read_text(source, asking.encoding))
+    if source.suffix in (".jsonl", ".ndjson"):
+        return _by_message(_json_rows(lines, asking, source.name), source.name, left_out)
+    if source.suffix in (".csv", ".tsv"):
+        return _by_message(_table_rows(lines, source, asking), source.name, left_out)
+    return _dialogues(lines)
+
+
+def _dialogues(lines: Iterator[str]) -> list[Conversation]:
+    """Each utterance after the first answers the one before it."""
+    found = []
+    for blank, group in itertools.groupby(lines, key=lambda line: not line.strip()):
+        if not blank:
+            utterances = [line.strip() for line in group]
+            found.append([Pair(*pair) for pair in itertools.pairwise(utterances)])
+    return [pairs for pairs in found if pairs]
+
+
+def _by_message(rows: Iterator[_Row], name: str, left_out: LeftOut) -> list[Conversation]:
+    """The replies to a message as one conversation, so that no message is both learned and held out."""
+    found: dict[str, Conversation] = {}
+    for line, *sides in rows:
+        texts = [_texts(side) for side in sides]
+        if any(kind is None for kind in texts):
+            left_out.add(f"{name}:{line}", "neither a text nor a list of texts")
+        elif not all(texts):
+            left_out.add(f"{name}:{line}", EMPTY)
+        else:
+            messages, replies = texts
+            assert messages is not None and replies is not None
+            for message in messages:
+                found.setdefault(message, []).extend(Pair(message, reply) for reply in replies)
+    return list(found.values())
+
+
+def _texts(value: Any) -> list[str] | None:
+    """The texts that are not empty of a value or a list; None: it is neither."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str) for each in values):
+        return None
+    return [each.strip() for each in values if each.strip()]
+
+
+def _json_rows(lines: Iterator[str], asking: Asking, name: str) -> Iterator[_Row]:
+    objects = objects_of(lines, name, lambda name, reason: None)
+    first = next(objects, None)
+    if first is None:
+        raise DataError("this table is empty", where=name, hint="Name a table with rows in it.")
+    message, reply = asking.columns or _named(list(first[1]), name)
+    for line, row in itertools.chain([first], objects):
+        sides = [value_at(row, column) for column in (message, reply)]
+        for column, side in zip((message, reply), sides, strict=True):
+            if side is ABSENT:
+                raise DataError(f"no {column!r} in this row", where=f"{name}:{line}", hint=BY_NAME)
+        yield line, sides[0], sides[1]
+
+
+def _table_rows(lines: Iterator[str], source: Source, asking: Asking) -> Iterator[_Row]:
+    rows = _plain_rows(lines) if source.suffix == ".tsv" else rows_of(lines, source.suffix, source.name)
+    rows = ((line, row) for line, row in rows if row)
+    first = next(rows, None)
+    if first is None:
+        raise DataError("this table is empty", where=source.name, hint="Name a table with rows in it.")
+    header = first[1]
+    if asking.columns:
+        places = _column_places(header, asking, source.name)
+        numbered = all(column.isdecimal() and column not in header for column in asking.columns)
+    else:
+        numbered = not _has_names(header)
+        places = [0, 1] if numbered else [header.index(name) for name in _named(header, source.name)]
+        if numbered and len(header) != 2:
+            raise DataError(_shape(len(header)), where=f"{source.name}:{first[0]}", hint=BY_NUMBER)
+    for line, row in itertools.chain([first] if numbered else [], rows):
+        if len(row) != len(header):
+            raise DataError(
+                f"this row has {len(row)} columns, the first has {len(header)}",
+                where=f"{source.name}:{line}",
+                hint="Correct the row, or take it out.",
+            )
+        message, reply = (row[place] for place in places)
+        yield line, message, reply
+
+
+def _plain_rows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a TSV, in which a tab and a line end mean nothing else."""
+    for number, line in enumerate(lines, 1):
+        text = line.removesuffix("\n")
+        yield number, text.split("\t") if text.strip() else []
+
+
+def _has_names(header: Sequence[str]) -> bool:
+    plain = {name.strip().casefold() for name in header}
+    return any(set(names) <= plain for names in COLUMNS)
+
+
+def _named(header: Sequence[str], name: str) -> tuple[str, str]:
+    """The columns of message and reply as they are called in this table."""
+    plain = {each.strip().casefold(): each for each in header}
+    for message, reply in COLUMNS:
+        if message in plain and reply in plain:
+            return plain[message], plain[reply]
+    if len(header) == 2:
+        return header[0], header[1]
+    raise DataError(_shape(len(header)), where=name, hint=BY_NUMBER)
+
+
+def _shape(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}, where a message and a reply are wanted"
+
+
+def _column_places(header: Sequence[str], asking: Asking, name: str) -> list[int]:
+    try:
+        return [place_of(list(header), column, name) for column in asking.columns]
+    except DataError as error:  # which would show the header: where there is none, that is somebody's mail
+        raise DataError("there is no such column, or there are two", where=name, hint=BY_NUMBER) from error
