@@ -1,4 +1,4 @@
-# make demo: set up, train on Python's own source and on Bach's chorales, and sample both.   make test: all that CI runs.
+# make demo: set up, train on Python's own source, on Bach's chorales and on messages; sample the first two, and answer.   make test: all that CI runs.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,9 +14,14 @@ demo: $(READY)
 	@echo
 	$(BIN)/seqgen sample bach --seed G4 --bars 8 -o chorale.mid -o chorale.png --force
 	@echo
+	$(BIN)/seqgen train replies --time 60s
+	@echo
+	$(BIN)/seqgen reply replies "Are you free on Thursday at 3?"
+	@echo
 	@echo "Open chorale.mid in a music program, and look at chorale.png."
 	@echo "Try:   $(BIN)/seqgen sample python --seed 'class ' -n 500 -t 0.6"
 	@echo "       $(BIN)/seqgen sample bach --seed 'C4 E4 G4' --bars 12 -o piece.mid -o piece.musicxml"
+	@echo "       $(BIN)/seqgen reply replies 'Thank you for your help yesterday!'"
 	@echo "Yours: $(BIN)/seqgen train path/to/your-text-or-folder --time 3m"
 	@echo "More:  $(BIN)/seqgen --help"
 

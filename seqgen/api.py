@@ -8,22 +8,27 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
-from seqgen.corpus import read_split
+from seqgen.corpus import Corpus, read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
 from seqgen.generation import TILE, SampleSettings, generate, new_random_seed
 from seqgen.machine import default_threads, pick_device, torch_settings
+from seqgen.mail.masks import mask
 from seqgen.modalities import MODALITIES, Likeness
+from seqgen.modalities.reply_measures import Quality
+from seqgen.models import ReplyModel
+from seqgen.reply_evaluation import ComparisonSettings, compare_replies
+from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
-from seqgen.splits import SPLITS, documents_in
+from seqgen.splits import SPLITS, Split, documents_in
 from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.writing import Rendering, Writing
 
@@ -152,6 +157,7 @@ class Loaded:
         self.tokenizer = checkpoint.tokenizer()
         self.modality = MODALITIES[checkpoint.recipe.corpus.kind]
         self.model = checkpoint.load_model(self.tokenizer, self.device)
+        self.masked = checkpoint.recipe.corpus.mask
 
     def sample(
         self,
@@ -202,12 +208,55 @@ class Loaded:
         for first in range(0, count, TILE):
             yield from self._tile(seed, opening, settings, random_seed, range(first, min(count, first + TILE)))
 
+    def reply(self, message: str, settings: ReplySettings | None = None) -> list[Reply]:
+        """Replies to a message that differ, the likeliest first.
+
+        Raises:
+            UsageError: this is no model of replies.
+            DataError: the message is empty or cannot be read.
+        """
+        return self.replies([message], settings or ReplySettings())[0]
+
+    def replies(self, messages: Sequence[str], settings: ReplySettings) -> list[list[Reply]]:
+        """The same for many messages, which are answered side by side."""
+        replier = self.replier()
+        for message in messages:
+            self._check(message)
+            if not message.strip():
+                raise DataError("the message is empty", hint="Give a message to answer.")
+        with torch_settings(default_threads(), self.device):
+            return replier.replies([" ".join(message.split()) for message in messages], settings)
+
+    def nearest_messages(self, message: str, count: int) -> list[Near]:
+        """The training messages whose thought vectors lie nearest to that of a message.
+
+        Raises:
+            DataError: the model's own corpus has changed or cannot be read.
+        """
+        return self.replier().nearest(message, reopen_corpus(self.checkpoint).splits["train"], count)
+
+    def replier(self) -> Replier:
+        """What answers messages.
+
+        Raises:
+            UsageError: this is no model of replies.
+        """
+        if self.modality.sequences is None:
+            raise UsageError(
+                f"this model writes {self.modality.name}, and answers nothing",
+                hint="Sample it (seqgen sample), or train one of replies: seqgen train replies --time 2m",
+            )
+        return Replier(cast(ReplyModel, self.model), self.tokenizer, self.masked)
+
     def score(self, text: str) -> Score:
         """How surprising each symbol of a text is, read as the beginning of a document.
 
         Raises:
+            UsageError: this is a model of replies, to which a text alone means nothing.
             DataError: the text cannot be read.
         """
+        if self.modality.sequences is not None:
+            raise UsageError("a model of replies scores no text by itself", hint="Measure it with seqgen eval.")
         ids = self._prompt(text)
         with torch_settings(default_threads(), self.device):
             nats = predict(self.model, np.array(ids), lanes=1).nats
@@ -230,20 +279,45 @@ class Loaded:
             raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
         if split is not None and split not in SPLITS:
             raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
+        _, part, name = self._part(corpora, split)
+        with torch_settings(default_threads(), self.device):
+            return evaluate(self.model, self.tokenizer, part, name)
+
+    def compare_replies(
+        self, *corpora: str, split: str | None = None, settings: ComparisonSettings | None = None
+    ) -> dict[str, Quality]:
+        """What the model's replies are like, beside the real ones and simple ways to answer; see `reply_evaluation.py`.
+
+        Args:
+            corpora: as for `evaluate`.
+            split: likewise.
+            settings: how many messages are answered, and how.
+
+        Raises:
+            DataError: the corpus has changed or cannot be read, or the split is empty.
+            UsageError: this is no model of replies.
+        """
+        replier = self.replier()
+        corpus, part, _ = self._part(corpora, split)
+        learned = None if corpus is None else corpus.splits["train"]
+        with torch_settings(default_threads(), self.device):
+            return compare_replies(replier, part, learned, settings or ComparisonSettings())
+
+    def _part(self, corpora: tuple[str, ...], split: str | None) -> tuple[Corpus | None, Split, str]:
+        """The model's own corpus where it is at hand, the text that is meant, and what that is called."""
         corpus = None
         try:
             corpus = reopen_corpus(self.checkpoint)
         except DataError:
             if not corpora:
                 raise
-        with torch_settings(default_threads(), self.device):
-            if corpora:
-                recipe = self.checkpoint.recipe
-                part = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, corpus)
-                return evaluate(self.model, self.tokenizer, part, ", ".join(corpora))
-            assert corpus is not None
-            split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
-            return evaluate(self.model, self.tokenizer, corpus.with_baselines().with_xz(split).splits[split], split)
+        if corpora:
+            recipe = self.checkpoint.recipe
+            part = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, corpus)
+            return corpus, part, ", ".join(corpora)
+        assert corpus is not None
+        split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
+        return corpus, corpus.with_baselines().with_xz(split).splits[split], split
 
     def compare(self, count: int = 100, random_seed: int = 0) -> list[Likeness]:
         """What samples without a seed are like, at the default settings, beside what held-out documents are like.
@@ -277,6 +351,7 @@ class Loaded:
         lines), if it is likelier there.
         """
         self._check(seed)
+        seed = mask(seed) if self.masked else seed
         beginning, lead = self.modality.prompt(self.tokenizer, seed), self.modality.lead
         if not seed or not lead:
             return beginning

@@ -19,6 +19,8 @@ SYMBOLS = 40
 """How many of an alphabet are drawn."""
 REASONS = 5
 """How many reasons for leaving something out are named."""
+LARGEST_MAP = 120
+"""Pieces of a message or a reply that an attention map grows with."""
 _DOTS = 120
 """To the inch."""
 _NAMES = {" ": "space", "\n": "newline", "\t": "tab", "\r": "return", "": "nothing"}
@@ -266,3 +268,33 @@ def _save(figure: Figure, path: Path) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def draw_attention(path: Path, message: Sequence[str], reply: Sequence[str], weights: npt.NDArray[np.float32]) -> None:
+    """Draws what each piece of a reply looked at of a message: a row for each piece of the reply, dark where it looked.
+
+    Args:
+        path: of the picture.
+        message: its pieces.
+        reply: its pieces.
+        weights: (reply, message), each row sums to 1.
+    """
+    from matplotlib.figure import Figure
+
+    width, height = (max(3.0, 1.5 + 0.3 * min(len(pieces), LARGEST_MAP)) for pieces in (message, reply))
+    figure = Figure(figsize=(width, height), dpi=_DOTS, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=max(0.5, float(weights.max())), aspect="auto")
+    axes.set_xticks(range(len(message)), [_shown(piece) for piece in message], rotation=60, ha="left", fontsize=8)
+    axes.set_yticks(range(len(reply)), [_shown(piece) for piece in reply], fontsize=8)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_xlabel("message")
+    axes.set_ylabel("reply")
+    figure.savefig(path)
+
+
+def _shown(piece: str) -> str:
+    """A piece as text that matplotlib does not take for a formula; blanks in it can be seen."""
+    text = piece.replace(" ", "\u2423").replace("\n", "\u21b5")
+    return "".join(character if character.isprintable() else "\u00b7" for character in text).replace("$", r"\$")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from seqgen.cli.common import checkpoint_argument, common_options, console, json
 
 if TYPE_CHECKING:
     from seqgen.modalities import Likeness
+    from seqgen.modalities.reply_measures import Quality
+
+MEASURES = {"bleu": 2, "chrf": 2, "distinct_1": 3, "distinct_2": 3, "generic": 3, "copied": 3, "words": 1}
+"""Of replies, and how many decimals they have."""
 
 
 @click.command("eval", short_help="Measure how well a model predicts what it has not seen.")
@@ -26,7 +30,14 @@ if TYPE_CHECKING:
     "--samples",
     metavar="N",
     type=click.IntRange(2),
-    help="Music: also measure N samples beside held-out pieces: harmony, rhythm, voice leading, copied passages.",
+    help="Music: also measure N samples beside held-out pieces: harmony, rhythm, voice leading, copied passages. "
+    "Replies: how many messages are answered and the answers measured, 1000 where not given.",
+)
+@click.option("--beam", metavar="N", type=click.IntRange(1, 64), help="Replies: followed at once. Default 5.")
+@click.option(
+    "--tokenized",
+    is_flag=True,
+    help="Replies: words and marks are apart in this text already, so BLEU takes it as it is.",
 )
 @click.option("--random-seed", metavar="N", type=int, default=0, help="Of those samples. Default 0.")
 @click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
@@ -37,6 +48,8 @@ def command(
     corpus: tuple[str, ...],
     split: str | None,
     samples: int | None,
+    beam: int | None,
+    tokenized: bool,
     random_seed: int,
     device: str,
     as_json: bool,
@@ -55,12 +68,21 @@ def command(
         raise click.UsageError("--split belongs to the model's own corpus, so it cannot be given with another CORPUS.")
 
     from seqgen.api import load
+    from seqgen.reply_evaluation import ComparisonSettings
 
     model = load(checkpoint, device)
     result = model.evaluate(*corpus, split=split)
-    likenesses = model.compare(samples, random_seed) if samples else []
+    answers = model.modality.sequences is not None
+    if not answers and (beam or tokenized):
+        raise click.UsageError("--beam and --tokenized are for models of replies.")
+    likenesses = model.compare(samples, random_seed) if samples and not answers else []
+    qualities = {}
+    if answers:
+        comparison = ComparisonSettings(samples or 1000, beam or 5, tokenized)
+        qualities = model.compare_replies(*corpus, split=split, settings=comparison)
     if as_json:
-        compared = {"samples": [vars(likeness) for likeness in likenesses]} if samples else {}
+        compared: dict[str, Any] = {"samples": [vars(likeness) for likeness in likenesses]} if likenesses else {}
+        compared |= {"replies": {name: vars(quality) for name, quality in qualities.items()}} if answers else {}
         print_json({**result.to_dict(), **compared})
         return
 
@@ -70,11 +92,17 @@ def command(
     table = Table(title=literal(title), title_justify="left")
     table.add_column("")
     table.add_column(result.unit.name, justify="right")
-    table.add_row("this model", f"{result.value:.3f}", style="bold")
+    if result.words:
+        table.add_column("perplexity per word", justify="right")
+
+    def by_word(value: float) -> list[str]:
+        return [f"{result.perplexity_per_word(value):.2f}"] if result.words else []
+
+    table.add_row("this model", f"{result.value:.3f}", *by_word(result.value), style="bold")
     if result.nats_without_recall != result.nats:
         table.add_row("  without what it recalls", f"{result.value_without_recall:.3f}")
     for name, value in result.baselines.items():
-        table.add_row(name, f"{value:.3f}")
+        table.add_row(f"{name}, without the message" if answers else name, f"{value:.3f}", *by_word(value))
     console().print(table)
     if result.split == "valid" and result.nats_without_recall != result.nats:
         click.echo("What recall is worth was learned from this text: the figure with it is a little too good.")
@@ -86,6 +114,22 @@ def command(
     )
     if likenesses:
         _show_likenesses(likenesses, samples or 0)
+    if qualities:
+        _show_qualities(qualities)
+
+
+def _show_qualities(qualities: Mapping[str, Quality]) -> None:
+    from rich.table import Table
+
+    table = Table(title="replies", title_justify="left")
+    table.add_column("")
+    for name in qualities:
+        table.add_column(name if name != "model" else "this model", justify="right")
+    for measure, digits in MEASURES.items():
+        values = [getattr(quality, measure) for quality in qualities.values()]
+        row = ("" if value is None else f"{value:.{digits}f}" for value in values)
+        table.add_row(measure.replace("_", "-"), *row)
+    console().print(table)
 
 
 def _show_likenesses(likenesses: Sequence[Likeness], samples: int) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.option("--epochs", metavar="N", help="Train for so many passes over the text instead; +N with --resume.")
 @click.option("--name", metavar="NAME", help="Write to checkpoints/NAME. Default: the corpus's name, counted up.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write to this folder instead.")
-@click.option("--kind", metavar="KIND", help="What the corpus is: text, code or music. Default: guessed and said.")
+@click.option(
+    "--kind", metavar="KIND", help="What the corpus is: text, code, music or replies. Default: guessed and said."
+)
 @click.option(
     "--documents",
     metavar="HOW",
@@ -34,6 +36,18 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--column", metavar="NAME", help="The column of a table (CSV, TSV, JSONL) to learn; each value is a document."
+)
+@click.option(
+    "--columns",
+    metavar="MESSAGE,REPLY",
+    help="Replies: the two columns of a table, by name or number. Default: those called message and reply and the like, "
+    "or the only two.",
+)
+@click.option(
+    "--me",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Replies from mail: learn only what was written from this address. Can be repeated.",
 )
 @click.option("--encoding", metavar="NAME", help="The text encoding of the files. Default utf-8.")
 @click.option(
@@ -102,6 +116,12 @@ def command(
         ("model", "cell"),
     )
     settings = merge(*({section: {name: options[name]}} for section, name in fields if options[name] is not None))
+    if options["columns"] is not None:
+        settings = merge(settings, {"corpus": {"columns": tuple(options["columns"].split(","))}})
+    if options["me"]:
+        from seqgen.mail.threads import digest_of
+
+        settings = merge(settings, {"corpus": {"me": tuple(map(digest_of, options["me"]))}})
     if options["tokenizer"] is not None:
         settings = merge(settings, {"tokenizer": {"kind": options["tokenizer"]}})
     for assignment in assignments:
@@ -154,7 +174,10 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"
     if outcome.verdict.name in ("interrupted", "improving"):
         say(f"Train on:  seqgen train {how} --resume{more}")
-    say(f"Sample:    seqgen sample {where}")
+    from seqgen.modalities import MODALITIES
+
+    answers = MODALITIES[outcome.recipe.corpus.kind].sequences is not None
+    say(f'Reply:     seqgen reply {where} "..."' if answers else f"Sample:    seqgen sample {where}")
     if as_json:
         print_json(outcome.to_dict())
     else:

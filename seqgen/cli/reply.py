@@ -1,0 +1,145 @@
+"""`seqgen reply`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seqgen.cli.common import (
+    check_output,
+    checkpoint_argument,
+    common_options,
+    is_quiet,
+    json_option,
+    print_json,
+    say,
+    write,
+)
+
+if TYPE_CHECKING:
+    from seqgen.api import Loaded
+    from seqgen.replying import Near, Reply
+
+
+@click.command(short_help="Answer a message.")
+@checkpoint_argument
+@click.argument("message", metavar="[MESSAGE|-]", required=False)
+@click.option("--start", metavar="TEXT", default="", help='Complete a reply that begins so: --start "Yes, "')
+@click.option("--count", metavar="N", type=click.IntRange(1, 50), default=3, help="How many replies. Default 3.")
+@click.option(
+    "--beam", metavar="N", type=click.IntRange(1, 64), help="How many are followed at once for each reply. Default 4."
+)
+@click.option(
+    "-t",
+    "--temperature",
+    metavar="T",
+    type=float,
+    help="Draw replies at random instead of looking for the likeliest: below 1 safer, above 1 wilder.",
+)
+@click.option(
+    "-n",
+    "--length",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Words of a reply at most. Default: as the model ends it.",
+)
+@click.option(
+    "--random-seed", metavar="N", type=int, help="Repeat what was drawn with -t. Default: a new one each time."
+)
+@click.option(
+    "--attention",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    help="Also draw what of the message each piece of the first reply looked at.",
+)
+@click.option(
+    "--near", metavar="N", type=click.IntRange(1), help="Also show the N nearest messages that it learned from."
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing picture.")
+@click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
+@json_option
+@common_options
+def command(
+    checkpoint: str,
+    message: str | None,
+    start: str,
+    count: int,
+    beam: int | None,
+    temperature: float | None,
+    length: int | None,
+    random_seed: int | None,
+    attention: Path | None,
+    near: int | None,
+    force: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Answer a message with a model of replies: a few that differ, the likeliest first, each with its score.
+
+    The score is the mean log-probability of its pieces: 0 would be certain. With - the message, or a whole mail, is read from
+    standard input.
+
+    \b
+        seqgen reply replies "Are you free on Thursday at 3?"
+        seqgen reply replies --start "Yes, " "Are you free on Thursday at 3?"
+        seqgen reply mine - < mail.eml
+    """
+    if beam is not None and temperature is not None:
+        raise click.UsageError("--beam looks for the likeliest and -t draws at random. Give only one of them.")
+    if attention:
+        check_output(attention, force)
+
+    from seqgen.api import load
+    from seqgen.decoding.rules import RuleSettings
+    from seqgen.generation import new_random_seed
+    from seqgen.replying import BEAM, ReplySettings
+
+    random_seed = new_random_seed() if random_seed is None else random_seed
+    rules = None if temperature is None else RuleSettings(temperature=temperature)
+    settings = ReplySettings(count, beam or BEAM, start, rules, length, random_seed)
+    model = load(checkpoint, device)
+    model.replier()  # refuses a model of another kind before anything is read
+    text = _read(message)
+    replies = model.reply(text, settings)
+    if rules is not None:
+        say(f"random seed {random_seed}", dim=True)
+    found = model.nearest_messages(text, near) if near else []
+    if as_json:
+        _print_json(text, replies, found, near is not None)
+    else:
+        for reply in replies:
+            write(f"{reply.text}\n" if is_quiet() else f"{reply.score:6.2f}  {reply.text}\n")
+        for one in found:
+            write(f"{one.similarity:6.2f}  {one.message}  ->  {one.reply}\n")
+    if attention and replies:
+        _draw(attention, model, text, replies[0])
+
+
+def _read(message: str | None) -> str:
+    """The message as it was typed, or what standard input holds: a message or a whole mail.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if message not in (None, "-"):
+        assert message is not None
+        return message
+    from seqgen.mail.typed import read_message
+
+    return read_message(sys.stdin.buffer.read())
+
+
+def _print_json(message: str, replies: list[Reply], found: list[Near], asked: bool) -> None:
+    near = {"near": [one._asdict() for one in found]} if asked else {}
+    print_json({"message": message, "replies": [reply._asdict() for reply in replies], **near})
+
+
+def _draw(path: Path, model: Loaded, message: str, reply: Reply) -> None:
+    from seqgen.plots import draw_attention
+
+    look = model.replier().look(message, reply.text)
+    draw_attention(path, look.message, look.reply, look.weights)
+    say(str(path))

@@ -1,0 +1,245 @@
+"""``reply()``: what a trained model answers to messages; what it looked at, and which messages that it learned from are near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from seqgen.decoding.rules import RuleSettings
+from seqgen.errors import UsageError
+from seqgen.generation import TILE, generate
+from seqgen.mail.masks import fill, mask
+from seqgen.models import ReplyModel
+from seqgen.pairs import Pairs
+from seqgen.searching import Found, SearchSettings, search
+from seqgen.splits import Split
+from seqgen.tokenizers import DOCUMENT, Tokenizer
+
+TOGETHER = 64
+"""Messages that are answered side by side."""
+LONGEST_MESSAGE = 4000
+"""Symbols of a message that are read."""
+LONGEST_REPLY = 400
+"""Symbols of a reply."""
+DIVERSITY = 2.0
+BEAM = 4
+
+
+@dataclass(frozen=True)
+class ReplySettings:
+    """What replies should be like."""
+
+    count: int = 3
+    """How many, as different as can be."""
+    beam: int = BEAM
+    """Replies that are followed at once for each of them; 1: greedy."""
+    start: str = ""
+    """What they begin with."""
+    rules: RuleSettings | None = None
+    """Draw them at random by these rules instead of looking for the likeliest."""
+    words: int | None = None
+    """Words at most."""
+    random_seed: int = 0
+    """For those that are drawn."""
+    raw: bool = False
+    """The message is as it was learned, and marks stay marks: to compare with what was learned."""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "beam"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} {getattr(self, name)} is below 1")
+        if self.rules is not None and self.count > TILE:
+            raise UsageError(f"{self.count} replies are too many to be drawn", hint=f"{TILE} at most.")
+
+
+class Reply(NamedTuple):
+    """A reply and its score: the mean log-probability of its symbols, in nats, 0 at most."""
+
+    text: str
+    score: float
+
+
+class Look(NamedTuple):
+    """What each piece of a reply looked at.
+
+    Attributes:
+        message: its pieces, the end last.
+        reply: its pieces, the end last.
+        weights: of the pieces of the message for each of the reply, (reply, message); each row sums to 1.
+    """
+
+    message: list[str]
+    reply: list[str]
+    weights: npt.NDArray[np.float32]
+
+
+class Near(NamedTuple):
+    """A message that was learned, its reply, and the cosine between its thought vector and another's."""
+
+    message: str
+    reply: str
+    similarity: float
+
+
+class Replier:
+    """Answers messages with a trained model.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: its own.
+        masked: whether it has learned marks in the places of numbers, links and addresses; then what a message has of those is
+            put into the replies.
+    """
+
+    def __init__(self, model: ReplyModel, tokenizer: Tokenizer, masked: bool) -> None:
+        self.model, self.tokenizer, self.masked = model, tokenizer, masked
+
+    def replies(self, messages: Sequence[str], settings: ReplySettings) -> list[list[Reply]]:
+        """Replies to each of some messages, the likeliest first; fewer than asked for where no more differ."""
+        results: list[list[Reply]] = [[] for _ in messages]
+        ids = [self._message(message) for message in messages]
+        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+        for first in range(0, len(order), TOGETHER):
+            places = order[first : first + TOGETHER]
+            answer = self._searched if settings.rules is None else self._drawn
+            for place, found in zip(places, answer([ids[place] for place in places], settings), strict=True):
+                results[place] = self._told(found, messages[place], settings)
+        return results
+
+    def look(self, message: str, reply: str) -> Look:
+        """What each piece of a reply would look at of a message.
+
+        Raises:
+            UsageError: the model has no attention.
+        """
+        prompt = self._message(message)
+        wanted = [*self.tokenizer.encode(self._masked(reply)).tolist(), DOCUMENT]
+        state, rows = self.model.open(torch.tensor([prompt], device=self.model.device)), []
+        for symbol in [DOCUMENT, *wanted[:-1]]:
+            _, state, looked = self.model.trace(torch.tensor([symbol], device=self.model.device), state)
+            if looked is None:
+                raise UsageError(
+                    "this model has no attention", hint="Train one without --set model.attention=none to see it."
+                )
+            rows.append(looked[0].cpu().numpy())
+        return Look(self._pieces(prompt), self._pieces(wanted), np.stack(rows))
+
+    def nearest(self, message: str, split: Split, count: int) -> list[Near]:
+        """The messages of a split whose thought vectors lie nearest to that of a message, each once, the nearest first."""
+        pairs, wanted = Pairs(split), self._message(message)
+        thoughts = torch.nn.functional.normalize(self._thoughts(pairs), dim=-1)
+        own = self.model.encode(*_table([wanted], self.model.device))[1].cpu()
+        similar = (thoughts @ torch.nn.functional.normalize(own, dim=-1).t()).squeeze(-1)
+        near: dict[str, Near] = {}
+        for place in similar.argsort(descending=True).tolist():
+            text = self.tokenizer.decode(pairs.message(place))
+            near.setdefault(text, Near(text, self.tokenizer.decode(pairs.reply(place)), float(similar[place])))
+            if len(near) == count:
+                break
+        return list(near.values())
+
+    @torch.inference_mode()
+    def _thoughts(self, pairs: Pairs) -> Tensor:
+        """The thought vectors of all messages, (pairs, hidden)."""
+        thoughts = torch.empty(len(pairs), self.model.settings.hidden)
+        for batch in pairs.batches(1 << 14, np.arange(len(pairs))):
+            exchanges = pairs.exchanges(batch, self.model.device)
+            thoughts[torch.from_numpy(batch)] = self.model.encode(exchanges.messages, exchanges.lengths)[1].cpu()
+        return thoughts
+
+    @torch.inference_mode()
+    def _searched(self, prompts: list[list[int]], settings: ReplySettings) -> list[list[Found]]:
+        messages, lengths = _table(prompts, self.model.device)
+        logits, state = self.model.start(messages.t(), lengths)
+        opening = self.tokenizer.reopen(self.tokenizer.encode(settings.start).tolist())
+        for symbol in opening.ids:
+            logits, state = self.model.step(torch.full((len(prompts),), symbol, device=self.model.device), state)
+        allowed = None if opening.allowed is None else torch.from_numpy(opening.allowed).to(self.model.device)
+        wanted = SearchSettings(settings.beam, settings.count, DIVERSITY, longest=LONGEST_REPLY)
+        return [
+            [one._replace(ids=[*opening.ids, *one.ids]) for one in found]
+            for found in search(self.model, logits, state, wanted, allowed)
+        ]
+
+    def _drawn(self, prompts: list[list[int]], settings: ReplySettings) -> list[list[Found]]:
+        return [list(self._draw(prompt, settings)) for prompt in prompts]
+
+    def _draw(self, prompt: list[int], settings: ReplySettings) -> Iterator[Found]:
+        """Replies drawn at random, each a group of its own."""
+        assert settings.rules is not None
+        opening = self.tokenizer.reopen(self.tokenizer.encode(settings.start).tolist())
+        first = [opening.allowed]
+        drawn: list[list[int]] = [[] for _ in range(settings.count)]
+        going = set(range(settings.count))
+        columns = generate(
+            self.model,
+            prompt,
+            settings.rules,
+            settings.random_seed,
+            range(settings.count),
+            lambda: first.pop() if first else None,
+            begun=opening.ids,
+        )
+        for time, symbols in enumerate(columns):
+            for row in list(going):
+                if symbols[row] == DOCUMENT:
+                    going.discard(row)
+                else:
+                    drawn[row].append(symbols[row])
+            if not going or time == LONGEST_REPLY:
+                break
+        for group, ids in enumerate(drawn):
+            whole = [*opening.ids, *ids]
+            nats = self._nats(prompt, whole)
+            yield Found(whole, nats, -nats / (len(whole) + 1), group)
+
+    @torch.inference_mode()
+    def _nats(self, prompt: list[int], reply: list[int]) -> float:
+        logits, state = self.model.start(torch.tensor([prompt], device=self.model.device))
+        nats = 0.0
+        for symbol in [*reply, DOCUMENT]:
+            nats -= float(logits[0].log_softmax(-1)[symbol])
+            logits, state = self.model.step(torch.tensor([symbol], device=self.model.device), state)
+        return nats
+
+    def _told(self, found: list[Found], message: str, settings: ReplySettings) -> list[Reply]:
+        """The best of each group that says something new, the likeliest first."""
+        told: dict[str, Reply] = {}
+        taken: set[int] = set()
+        for one in sorted(found, key=lambda one: one.group):  # the best of each group stands first
+            text = _shorten(self.tokenizer.decode(one.ids).strip(), settings.words)
+            text = fill(text, message) if self.masked and not settings.raw else text
+            plain = "".join(character for character in text.casefold() if character.isalnum()) or text
+            if one.group not in taken and plain not in told and text:
+                taken.add(one.group)
+                told[plain] = Reply(text, one.score)
+        return sorted(told.values(), key=lambda reply: -reply.score)
+
+    def _message(self, message: str) -> list[int]:
+        """The ids of a message and its end."""
+        return [*self.tokenizer.encode(self._masked(message)).tolist()[:LONGEST_MESSAGE], DOCUMENT]
+
+    def _masked(self, text: str) -> str:
+        return mask(text) if self.masked else text
+
+    def _pieces(self, ids: list[int]) -> list[str]:
+        return [self.tokenizer.decode([symbol]) or "\u25fc" for symbol in ids]
+
+
+def _table(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Messages as one table (positions, messages), and their lengths (messages,)."""
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    table = torch.full((int(lengths.max()), len(prompts)), DOCUMENT)
+    for column, prompt in enumerate(prompts):
+        table[: len(prompt), column] = torch.tensor(prompt)
+    return table.to(device), lengths.to(device)
+
+
+def _shorten(text: str, words: int | None) -> str:
+    return text if words is None else " ".join(text.split()[:words])

@@ -1,0 +1,327 @@
+"""A trained model of replies as its user meets it: on the command line, in Python, and with input that nobody prepared."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import seqgen
+from seqgen.api import Loaded
+from seqgen.decoding.rules import RuleSettings
+from seqgen.errors import DataError, UsageError
+from seqgen.replying import ReplySettings
+from tests.commands import Run
+from tests.exchanges import exchanges, write_tsv
+from tests.interrupts import CtrlC
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "model": {"hidden": 48, "embedding": 32, "layers": 1, "hidden_dropout": 0.0, "output_dropout": 0.0},
+    "training": {"threads": 1, "dtype": "float32", "learning_rate": 0.01, "batch_symbols": 400},
+}
+TINY = ["--threads", "1", "--kind", "replies", "--set", "model.hidden=8", "--set", "training.dtype=float32"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that knows its corpus nearly by heart."""
+    folder = tmp_path_factory.mktemp("trained")
+    before = os.environ.get("SEQGEN_CACHE"), Path.cwd()
+    os.environ["SEQGEN_CACHE"] = str(folder / "cache")
+    os.chdir(folder)
+    try:
+        settings = {"corpus": {"kind": "replies"}, **SETTINGS}
+        return seqgen.train(write_tsv("talk.tsv"), steps=250, settings=settings, out=folder / "model").checkpoint
+    finally:
+        os.chdir(before[1])
+        if before[0] is None:
+            del os.environ["SEQGEN_CACHE"]
+        else:
+            os.environ["SEQGEN_CACHE"] = before[0]
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Loaded:
+    return seqgen.load(trained)
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+
+
+def test_it_answers_what_it_has_learned(model: Loaded) -> None:
+    answers: dict[str, list[str]] = {}
+    for message, reply in exchanges():
+        answers.setdefault(message, []).append(reply)
+    told = model.replies(list(answers), ReplySettings(count=1))
+    right = sum(replies[0].text in answers[message] for message, replies in zip(answers, told, strict=True))
+    assert right > 0.8 * len(answers)
+
+
+def test_replies_differ_and_the_likeliest_comes_first(model: Loaded) -> None:
+    for message, _ in exchanges()[:10]:
+        replies = model.reply(message)
+        assert len({reply.text for reply in replies}) == len(replies) == 3
+        assert [reply.score for reply in replies] == sorted((reply.score for reply in replies), reverse=True)
+        assert all(reply.score <= 0 for reply in replies)
+
+
+def test_many_messages_at_once_get_the_replies_that_each_gets_alone(trained: Path) -> None:
+    model = seqgen.load(trained)
+    model.model.double()  # in float32 rounding may turn what is equally likely
+    messages = list(dict.fromkeys(message for message, _ in exchanges()))
+    together = model.replies(messages, ReplySettings(count=2, beam=3))
+    for message, replies in zip(messages, together, strict=True):
+        alone = model.reply(message, ReplySettings(count=2, beam=3))
+        assert [reply.text for reply in replies] == [reply.text for reply in alone]
+
+
+def test_a_reply_begun_is_completed(model: Loaded) -> None:
+    for start in ("In the h", "No, ", "I "):
+        for settings in (ReplySettings(start=start), ReplySettings(start=start, rules=RuleSettings())):
+            assert all(reply.text.startswith(start.strip()) for reply in model.reply("Where is the rope?", settings))
+
+
+def test_the_score_is_what_the_model_gives_the_reply(model: Loaded) -> None:
+    reply = model.reply("Where is the rope?", ReplySettings(count=1))[0]
+    replier = model.replier()
+    wanted = replier.tokenizer.encode(reply.text).tolist()
+    logits, state = replier.model.start(torch.tensor([replier._message("Where is the rope?")]))
+    nats = 0.0
+    for symbol in [*wanted, 0]:
+        nats += float(logits[0].log_softmax(-1)[symbol])
+        logits, state = replier.model.step(torch.tensor([symbol]), state)
+    assert reply.score == pytest.approx(nats / (len(wanted) + 1), abs=1e-4)
+
+
+def test_attention_looks_at_the_word_that_the_answer_repeats(model: Loaded) -> None:
+    look = model.replier().look("Do we have the salt?", "No, we need the salt.")
+    assert look.weights.shape == (len(look.reply), len(look.message))
+    assert look.weights.sum(1) == pytest.approx([1.0] * len(look.reply), abs=1e-5)
+    assert "".join(look.message[:-1]) == "Do we have the salt?"
+
+
+def test_the_nearest_message_to_a_learned_one_is_itself(
+    trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQGEN_CACHE", str(trained.parent / "cache"))
+    learned = seqgen.load(trained).nearest_messages("Please order the ink?", 50)
+    message = next(near.message for near in learned if near.message in dict(exchanges()))
+    near = seqgen.load(trained).nearest_messages(message, 3)
+    assert near[0].message == message and near[0].similarity == pytest.approx(1.0, abs=1e-4)
+    assert near[0].reply in [reply for each, reply in exchanges() if each == message]
+    assert len({each.message for each in near}) == 3
+    result = run("reply", str(trained), message, "--near", "2", "--json")
+    assert [each["message"] for each in result.json()[0]["near"]] == [each.message for each in near[:2]]
+
+
+def test_the_command_line_prints_replies_with_scores_and_json(trained: Path, run: Run) -> None:
+    result = run("reply", str(trained), "Where is the rope?")
+    assert result.code == 0 and len(result.out.splitlines()) == 3
+    (record,) = run("reply", str(trained), "Where is the rope?", "--count", "2", "--json").json()
+    assert record["message"] == "Where is the rope?"
+    assert [set(reply) for reply in record["replies"]] == [{"text", "score"}] * 2
+    quiet = run("reply", str(trained), "Where is the rope?", "-q").out.splitlines()
+    assert quiet[:2] == [reply["text"] for reply in record["replies"]] or len(quiet) == 3
+
+
+def test_drawn_replies_repeat_with_their_random_seed(trained: Path, run: Run) -> None:
+    ask = ("reply", str(trained), "Where is the rope?", "-t", "1.5", "--json", "--random-seed")
+    first, again, other = (run(*ask, seed).json() for seed in ("1", "1", "2"))
+    assert first == again != other
+
+
+def test_words_are_counted(trained: Path, run: Run) -> None:
+    (record,) = run("reply", str(trained), "Where is the rope?", "-n", "2", "--json").json()
+    assert all(len(reply["text"].split()) <= 2 for reply in record["replies"])
+    (sample,) = run("sample", str(trained), "--seed", "Where is the rope?", "-n", "2", "--json").json()
+    assert len(sample["text"].split()) <= 2 and "rope?" not in sample["text"]
+
+
+def test_a_picture_of_the_attention_is_drawn_and_not_overwritten(trained: Path, run: Run) -> None:
+    assert run("reply", str(trained), "Where is the rope?", "--attention", "a.png").code == 0
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    assert run("reply", str(trained), "Where is the rope?", "--attention", "a.png").code == 2
+
+
+def test_a_message_and_a_whole_mail_are_read_from_standard_input(
+    trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(monkeypatch, b"Where is the rope?\n")
+    assert run("reply", str(trained), "-", "--json").json()[0]["replies"]
+    headers = b"From: a@example.org\r\nSubject: rope\r\nTo: b@example.org\r\n\r\n"
+    typed(monkeypatch, headers + b"Hi Bea,\r\n\r\nwhere is the rope?\r\n\r\n-- \r\nAnn\r\n")
+    assert run("reply", str(trained), "-", "--json").json()[0]["message"] == "where is the rope?"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "\U0001f600\U0001f389",
+        "\u041a\u043e\u0433\u0434\u0430?",
+        "\u4f60\u597d",
+        "x" * 100_000,
+        "\x00\x1d\x1e\x1f",
+        "a " * 50_000,
+    ],
+)
+def test_no_message_is_too_strange_to_be_answered(trained: Path, run: Run, message: str) -> None:
+    (record,) = run("reply", str(trained), message, "--json", "--count", "1").json()
+    assert record["replies"] is not None
+
+
+@pytest.mark.parametrize("message", ["", " \n\t"])
+def test_an_empty_message_is_refused(trained: Path, run: Run, message: str) -> None:
+    assert "empty" in run("reply", str(trained), message).refusal()
+
+
+def test_standard_input_that_is_no_text_is_refused(trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, b"\xff\xfe\xff")
+    assert "utf-8" in run("reply", str(trained), "-").refusal()
+
+
+def test_beam_and_temperature_contradict_each_other(trained: Path, run: Run) -> None:
+    assert run("reply", str(trained), "Hi", "--beam", "3", "-t", "1").code == 2
+
+
+def test_a_model_of_text_answers_nothing_and_one_of_replies_scores_nothing(model: Loaded, run: Run) -> None:
+    Path("a.txt").write_text("some words, again and again\n" * 200, encoding="utf-8")
+    small = ["--set", "model.hidden=8", "--steps", "2", "--threads", "1"]
+    assert run("train", "a.txt", *small).code == 0
+    result = run("reply", "a", "Hi")
+    assert result.code == 2 and "answers nothing" in result.err
+    with pytest.raises(UsageError, match="scores no text"):
+        model.score("Hi")
+
+
+def test_marks_are_filled_from_the_message(run: Run) -> None:
+    pairs = [(f"Is {number} the right one?", f"Yes, {number} it is.") for number in range(10, 60)]
+    write_tsv("a.tsv", pairs)
+    settings = {**SETTINGS, "corpus": {"kind": "replies", "mask": True}}
+    seqgen.train("a.tsv", steps=60, settings=settings, name="a")
+    assert seqgen.load("a").reply("Is 7,431 the right one?")[0].text == "Yes, 7,431 it is."
+
+
+def test_eval_measures_replies_beside_real_ones_and_simple_ways_to_answer(
+    trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQGEN_CACHE", str(trained.parent / "cache"))
+    (record,) = run("eval", str(trained), "--json", "--split", "train", "--samples", "20").json()
+    replies = record["replies"]
+    assert set(replies) == {"model", "real", "most frequent", "nearest"}
+    assert replies["model"]["bleu"] > 60 and replies["nearest"]["bleu"] > 90 and replies["most frequent"]["bleu"] < 60
+    assert replies["most frequent"]["generic"] == 1.0 and replies["nearest"]["copied"] == 1.0
+    (record,) = run("eval", str(trained), "--json").json()
+    assert record["split"] == "test" and record["words"] > 0 and record["perplexity_per_word"] > 1
+    assert record["baselines_per_word"]["unigram"] > 1
+    table = run("eval", str(trained))
+    assert table.code == 0 and "without the message" in table.out and "distinct-2" in table.out
+
+
+def test_eval_takes_another_table(trained: Path, run: Run) -> None:
+    write_tsv("other.tsv", [("Where is the rope?", "In the hall is the rope."), ("Where is the tea?", "Somewhere.")])
+    (record,) = run("eval", str(trained), "other.tsv", "--json", "--beam", "1", "--tokenized").json()
+    assert record["split"] == "other.tsv" and record["words"] == 6 + 1 + 1 + 1 + 0 * 2
+    refused = run("eval", str(trained), "other.tsv", "--split", "test")
+    assert refused.code == 2
+
+
+def test_a_run_of_replies_that_was_stopped_resumes_bit_for_bit(run: Run) -> None:
+    write_tsv("a.tsv")
+    assert run("train", "a.tsv", *TINY, "--steps", "30", "--name", "whole").code == 0
+    settings: dict[str, dict[str, Any]] = {"corpus": {"kind": "replies"}, "model": {"hidden": 8}}
+    settings["training"] = {"dtype": "float32"}
+    stopped = seqgen.train("a.tsv", steps=30, name="cut", settings=settings, threads=1, progress=CtrlC(11))
+    assert not stopped.finished and 11 <= stopped.steps < 30
+    assert run("train", "--name", "cut", "--resume").code == 0
+    whole, cut = (load_file(next(Path("checkpoints", name).glob("model-*.safetensors"))) for name in ("whole", "cut"))
+    assert whole.keys() == cut.keys() and all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+@pytest.mark.parametrize("attention", ["none", "bahdanau"])
+def test_every_cell_and_attention_can_be_trained_and_asked(run: Run, cell: str, attention: str) -> None:
+    write_tsv("a.tsv")
+    trained = run("train", "a.tsv", *TINY, "--steps", "3", "--cell", cell, "--set", f"model.attention={attention}")
+    assert trained.code == 0
+    assert len(run("reply", "a", "Where is the rope?", "--json").json()[0]["replies"]) > 0
+    assert run("reply", "a", "Hi", "--attention", "a.png").code == (2 if attention == "none" else 0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [("training.lanes=3", "replies"), ("model.tied=true", "replies"), ("model.attention=dot", "text")],
+)
+def test_a_setting_without_effect_is_refused(run: Run, setting: str, kind: str) -> None:
+    write_tsv("a.tsv")
+    result = run("train", "a.tsv", "--kind", kind, "--steps", "1", "--set", setting, "--set", "model.hidden=64")
+    assert result.code == 2 and setting.partition("=")[0] in result.err
+
+
+def test_fewer_than_20_pairs_are_refused(run: Run) -> None:
+    write_tsv("a.tsv", exchanges()[:19])
+    assert "19 pairs" in run("train", "a.tsv", "--kind", "replies").refusal()
+
+
+def test_no_private_text_stands_in_info_or_in_what_training_says(run: Run) -> None:
+    pairs = [(f"The code is {number} zebra", f"I keep the zebra, {number}") for number in range(30)]
+    write_tsv("a.tsv", pairs)
+    trained = run("train", "a.tsv", *TINY, "--steps", "3", "--json")
+    informed = [run("info", "a").out, run("info", "a", "--json").out]
+    assert trained.code == 0
+    assert all("zebra" not in text for text in (trained.err, trained.out, *informed))
+
+
+def test_of_mail_only_what_i_wrote_is_learned(run: Run) -> None:
+    mails = [
+        f"From {who}@example.org Mon Jan  1 00:00:00 2024\nFrom: {who.title()} <{who}@example.org>\nTo: x@example.org\n"
+        f"Subject: s\nMessage-ID: <{number}@x>\n{answers}\n{text}\n\n"
+        for thread in range(25)
+        for number, who, answers, text in (
+            (3 * thread, "bob", "", f"Shall we meet at the river, plan {thread}?"),
+            (3 * thread + 1, "ann", f"In-Reply-To: <{3 * thread}@x>\n", "Yes, at the river."),
+            (3 * thread + 2, "bob", f"In-Reply-To: <{3 * thread + 1}@x>\n", "Thank you, that is kind."),
+        )
+    ]
+    Path("a.mbox").write_text("".join(mails), encoding="utf-8")
+    assert (
+        run("train", "a.mbox", *TINY[:2], "--steps", "3", "--me", "Ann@example.org", "--set", "model.hidden=8").code
+        == 0
+    )
+    (about,) = run("info", "a", "--json").json()
+    assert about["kind"] == "replies" and about["recipe"]["corpus"]["mask"]
+    assert "ann" not in json.dumps(about["recipe"]["corpus"]["me"])
+    learned = [near.reply for near in seqgen.load("a").nearest_messages("river", 50)]
+    assert learned and set(learned) == {"Yes, at the river."}
+    nobody = run("train", "a.mbox", "--steps", "3", "--me", "zoe@example.org")
+    assert "75 letters" in nobody.refusal() and "--me" in nobody.err
+
+
+def test_a_model_of_text_cannot_begin_one_of_replies(run: Run) -> None:
+    Path("a.txt").write_text("some words, again and again\n" * 200, encoding="utf-8")
+    small = ["--set", "model.hidden=8", "--steps", "2", "--threads", "1", "--tokenizer", "bpe"]
+    assert run("train", "a.txt", *small).code == 0
+    write_tsv("b.tsv")
+    result = run("train", "b.tsv", "--kind", "replies", "--steps", "2", "--init-from", "a")
+    assert result.code == 2 and "cannot begin" in result.err
+
+
+def test_a_model_of_replies_begins_from_another(run: Run) -> None:
+    write_tsv("a.tsv")
+    write_tsv("b.tsv", [(message.upper(), reply) for message, reply in exchanges()])
+    assert run("train", "a.tsv", *TINY, "--steps", "3").code == 0
+    result = run("train", "b.tsv", "--kind", "replies", "--steps", "3", "--threads", "1", "--init-from", "a")
+    assert result.code == 0, result.err
+
+
+def test_an_unreadable_message_is_an_error_of_data(model: Loaded) -> None:
+    with pytest.raises(DataError, match="Unicode"):
+        model.reply("half of a pair: \ud83d")
