@@ -91,14 +91,15 @@ def _show(corpus: Corpus, summary: Summary) -> None:
     title = f"{corpus.settings.kind}; a document is a {unit}"
     table = Table(title=literal(title), title_justify="left")
     table.add_column("")
-    for name in ("documents", f"{corpus.tokenizer.unit.counted}s", f"symbols ({tokens})"):
+    opened, sides = ("documents", 1) if modality.sequences is None else ("pairs", 2)
+    for name in (opened, f"{corpus.tokenizer.unit.counted}s", f"symbols ({tokens})"):
         table.add_column(name, justify="right")
     for name, split in corpus.splits.items():
-        table.add_row(name, f"{len(split.starts):,}", f"{split.characters:,}", f"{len(split):,}")
+        table.add_row(name, f"{len(split.starts) // sides:,}", f"{split.characters:,}", f"{len(split):,}")
     console().print(table)
     lengths = summary.lengths
     click.echo(f"split {corpus.settings.split} by {corpus.split_by}")
-    if sum(len(split.starts) for split in corpus.splits.values()) > corpus.documents > len(corpus.splits):
+    if corpus.forms.number > 1:
         click.echo(
             f"{corpus.documents:,} {modality.document}s; those for training count once for each key they are learned in"
         )

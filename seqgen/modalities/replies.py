@@ -26,7 +26,7 @@ def affinity(path: PurePath) -> float:
     """Mailboxes and letters; tables and dialogues are text unless the user says otherwise."""
     if path.suffix.lower() in MAILBOXES:
         return 1.0
-    return 1.0 if path.parent.name in MAILDIR and (not path.suffix or ":2," in path.name) else 0.0
+    return 1.0 if path.parent.name in MAILDIR and path.name[:1].isdigit() else 0.0
 
 
 def skip_file(path: PurePath, text: str) -> Reason | None:

@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from seqgen.conversations import Conversation, Pair, pack
@@ -36,6 +38,8 @@ COLUMNS = (
 """What the columns of message and reply are called."""
 MAILBOXES = (".mbox", ".eml")
 MAILDIR = ("cur", "new")
+_IN_MAILDIR = re.compile(r"\d+[^/]*(:2,\w*)?\Z")
+"""Names in a Maildir begin with the time."""
 SNIFFED = 512
 """Bytes of a file without an ending that tell whether it is a mailbox."""
 LEAST_PAIRS = 20
@@ -49,11 +53,11 @@ def is_mail(source: Source) -> bool:
     """Whether a source is a mailbox, a letter, or a letter in a Maildir."""
     if source.suffix in MAILBOXES:
         return True
-    if source.suffix:
-        inside = source.inside
-        return inside is not None and inside.parent.name in MAILDIR and ":2," in inside.name
-    if source.inside is not None and source.inside.parent.name in MAILDIR:
+    inside = source.inside or PurePath(source.name)
+    if inside.parent.name in MAILDIR and _IN_MAILDIR.match(inside.name):
         return True
+    if source.suffix:
+        return False
     try:
         with source.open() as file:
             return file.read(SNIFFED).startswith(b"From ")
