@@ -137,7 +137,7 @@ def speed(model: seqgen.Loaded, messages: Sequence[str]) -> None:
     different = sum(one != other for one, other in zip(texts(together), texts(alone), strict=True))
     print(f"  beam 5, 64 messages: {batch:.3f} s at once, {single:.3f} s one by one: {single / batch:.1f} times")
     print(f"  of these {different} replies differ in float32", end="; ")
-    model.model.double()
+    model.model.double().eval()
     different = sum(
         one != other
         for one, other in zip(

@@ -2,8 +2,8 @@
 
 A bidirectional recurrent network reads the message. Its last states are the thought vector, from which a bridge makes the
 first state of the decoder. The first layer of the decoder asks the attention what of the message matters now; the layers
-above it read the answer, too (as in Wu et al. 2016, section 3), so that a whole reply is trained without a loop over time.
-Without attention that answer is the thought vector at each step (Cho et al. 2014).
+above it read the answer, too (as in Wu et al. 2016, section 3), so that a whole reply is trained without a loop over time. The thought
+vector is a part of the answer at each step (Cho et al. 2014); without attention it is all of it.
 """
 
 from __future__ import annotations
@@ -259,7 +259,8 @@ class ReplyModel(Model):
         """Contexts of queries (messages, steps, hidden), and the weights where there is attention."""
         if self.attention is None:
             return thoughts.unsqueeze(1).expand(-1, queries.shape[1], -1), None
-        return attend(self.attention, queries, memory)
+        contexts, weights = attend(self.attention, queries, memory)
+        return contexts + thoughts.unsqueeze(1), weights
 
     def _recurrent(self) -> Iterator[RecurrentLayer]:
         for group in (self.forwards, self.backwards, self.layers):
