@@ -2,8 +2,8 @@
 
 A bidirectional recurrent network reads the message. Its last states are the thought vector, from which a bridge makes the
 first state of the decoder. The first layer of the decoder asks the attention what of the message matters now; the layers
-above it read the answer, too (as in Wu et al. 2016, section 3), so that a whole reply is trained without a loop over time. The thought
-vector is a part of the answer at each step (Cho et al. 2014); without attention it is all of it.
+above it read the answer, too (as in Wu et al. 2016, section 3), so that a whole reply is trained without a loop over time.
+The thought vector is a part of the answer at each step (Cho et al. 2014); without attention it is all of it.
 """
 
 from __future__ import annotations
