@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from seqgen.errors import CheckpointError, DataError, SeqgenError, TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from seqgen.api import Loaded, Sample, Score, load
+    from seqgen.api import Loaded, load
     from seqgen.progress import Outcome, Progress
     from seqgen.recipe import Recipe
+    from seqgen.samples import Sample, Score
     from seqgen.training import train
 
 __version__ = "0.1.0"
@@ -43,8 +44,8 @@ __all__ = [
 
 _HOMES = {
     "Loaded": "api",
-    "Sample": "api",
-    "Score": "api",
+    "Sample": "samples",
+    "Score": "samples",
     "load": "api",
     "Recipe": "recipe",
     "Outcome": "progress",

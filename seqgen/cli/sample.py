@@ -23,7 +23,7 @@ from seqgen.cli.common import (
 from seqgen.errors import DataError
 
 if TYPE_CHECKING:
-    from seqgen.api import Sample
+    from seqgen.samples import Sample
 
 
 @click.command(short_help="Grow samples from a seed.")
