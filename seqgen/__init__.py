@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seqgen.api import Loaded, load
     from seqgen.progress import Outcome, Progress
     from seqgen.recipe import Recipe
+    from seqgen.replying import Reply, ReplySettings
     from seqgen.samples import Sample, Score
     from seqgen.training import train
 
@@ -32,6 +33,8 @@ __all__ = [
     "Outcome",
     "Progress",
     "Recipe",
+    "Reply",
+    "ReplySettings",
     "Sample",
     "Score",
     "SeqgenError",
@@ -48,6 +51,8 @@ _HOMES = {
     "Score": "samples",
     "load": "api",
     "Recipe": "recipe",
+    "Reply": "replying",
+    "ReplySettings": "replying",
     "Outcome": "progress",
     "Progress": "progress",
     "train": "training",
