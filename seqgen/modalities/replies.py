@@ -23,7 +23,8 @@ WORDS_OF_A_HEAD = 1 << 20
 
 
 def affinity(path: PurePath) -> float:
-    """Mailboxes and letters; tables and dialogues are text unless the user says otherwise."""
+    """Mailboxes and letters; tables and dialogues are text unless the user says otherwise. Names in a Maildir begin with
+    the time."""
     if path.suffix.lower() in MAILBOXES:
         return 1.0
     return 1.0 if path.parent.name in MAILDIR and path.name[:1].isdigit() else 0.0

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -19,6 +18,7 @@ from seqgen.errors import DataError
 from seqgen.mail.letters import Letter, read_letters
 from seqgen.mail.masks import mask
 from seqgen.mail.threads import conversations
+from seqgen.modalities.replies import affinity
 from seqgen.sources.base import Asking, Converted, LeftOut, Source
 from seqgen.sources.documents import lines_of
 from seqgen.sources.tables import ABSENT, EMPTY, objects_of, place_of, rows_of, value_at
@@ -36,10 +36,6 @@ COLUMNS = (
     ("messages", "replies"),
 )
 """What the columns of message and reply are called."""
-MAILBOXES = (".mbox", ".eml")
-MAILDIR = ("cur", "new")
-_IN_MAILDIR = re.compile(r"\d+[^/]*(:2,\w*)?\Z")
-"""Names in a Maildir begin with the time."""
 SNIFFED = 512
 """Bytes of a file without an ending that tell whether it is a mailbox."""
 LEAST_PAIRS = 20
@@ -51,10 +47,7 @@ _Row = tuple[int, Any, Any]
 
 def is_mail(source: Source) -> bool:
     """Whether a source is a mailbox, a letter, or a letter in a Maildir."""
-    if source.suffix in MAILBOXES:
-        return True
-    inside = source.inside or PurePath(source.name)
-    if inside.parent.name in MAILDIR and _IN_MAILDIR.match(inside.name):
+    if affinity(source.inside or PurePath(source.name)):
         return True
     if source.suffix:
         return False
