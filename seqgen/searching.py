@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from seqgen.errors import UsageError
 from seqgen.models import Model
@@ -86,7 +87,7 @@ def search(
     Returns:
         For each prompt what was found, the best first; at most `beam` for each group.
     """
-    count, size = logits.shape
+    count = len(logits)
     width = settings.groups * settings.beam
     found: list[list[Found]] = [[] for _ in range(count)]
     beams = _Beams(count, settings, logits.device)
@@ -95,12 +96,7 @@ def search(
     if allowed is not None:
         logits = logits.masked_fill(~allowed, -torch.inf)
     for time in range(1, settings.longest + 1):
-        nats = -logits.double().log_softmax(-1)
-        nats = _without_repeats(nats, beams.history, settings.no_repeat)
-        if time == settings.longest:  # all must end here
-            ends = nats[:, DOCUMENT].clone()
-            nats.fill_(torch.inf)[:, DOCUMENT] = ends
-        parents, ids = _extend(beams, nats.view(len(beams.prompts), settings.groups, settings.beam, size), settings)
+        parents, ids = _extend(beams, _likeliest(logits, beams.history, settings, time == settings.longest), settings)
         history = torch.cat([beams.history[parents], ids.unsqueeze(1)], dim=1)
         ended = (ids == DOCUMENT).view_as(beams.nats) & beams.nats.isfinite()
         for prompt, group, rank in ended.nonzero().tolist():
@@ -124,45 +120,77 @@ def search(
     return [sorted(each, key=lambda one: -one.score) for each in found]
 
 
-def _extend(beams: _Beams, nats: Tensor, settings: SearchSettings) -> tuple[Tensor, Tensor]:
+class _Likeliest(NamedTuple):
+    """Symbols that may follow each row and their nats, the likeliest first, (rows, candidates)."""
+
+    nats: Tensor
+    ids: Tensor
+
+
+def _likeliest(logits: Tensor, history: Tensor, settings: SearchSettings, last: bool) -> _Likeliest:
+    """As many symbols as decide who goes on: each group wants `beam`, though those before it have taken as many each.
+
+    Args:
+        logits: (rows, symbols).
+        history: of the rows, (rows, time).
+        settings: of the search.
+        last: whether all must end here.
+    """
+    whole = logits.logsumexp(-1, keepdim=True).double()
+    if last:
+        ends = torch.full((len(logits), 1), DOCUMENT, device=logits.device)
+        return _Likeliest(whole - logits.gather(1, ends), ends)
+    best = _without_repeats(logits, history, settings.no_repeat).topk(
+        min(settings.groups * settings.beam, logits.shape[1])
+    )
+    return _Likeliest(whole - best.values, best.indices)
+
+
+def _extend(beams: _Beams, candidates: _Likeliest, settings: SearchSettings) -> tuple[Tensor, Tensor]:
     """Chooses the best continuations, group after group; returns the row that each comes from, and its symbol.
 
     Args:
         beams: whose nats become those of the continuations, infinite where there is none.
-        nats: of each symbol after each row, (prompts, groups, beam, symbols).
+        candidates: what may follow each row.
         settings: of the search.
     """
-    prompts, groups, beam, size = nats.shape
+    prompts, groups, beam = beams.nats.shape
+    nats, symbols = (tensor.view(prompts, groups, beam, -1) for tensor in candidates)
     parents = torch.empty(prompts, groups, beam, dtype=torch.long, device=nats.device)
-    ids = torch.empty_like(parents)
-    used = nats.new_zeros(prompts, size)
+    ids = torch.zeros_like(parents)
     first = (torch.arange(prompts, device=nats.device) * groups * beam).unsqueeze(1)
     ranks = torch.arange(beam, device=nats.device)
     for group in range(groups):
-        penalised = beams.penalised[:, group].unsqueeze(-1) + nats[:, group]  # (prompts, beam, symbols)
-        if group:
-            penalised = penalised + settings.diversity * used.unsqueeze(1)
-        best = penalised.flatten(1).topk(beam, largest=False)
-        within, symbols = best.indices // size, best.indices % size
-        total = (beams.nats[:, group].unsqueeze(-1) + nats[:, group]).flatten(1).gather(1, best.indices)
-        beyond = (ranks >= beams.room[:, group].unsqueeze(1)) | ~best.values.isfinite()
-        beams.nats[:, group] = total.masked_fill(beyond, torch.inf)
-        beams.penalised[:, group] = best.values.masked_fill(beyond, torch.inf)
-        parents[:, group], ids[:, group] = first + group * beam + within, symbols
-        if group < groups - 1:
-            used.scatter_add_(1, symbols, (~beyond).to(used.dtype))
+        total = (beams.nats[:, group].unsqueeze(-1) + nats[:, group]).flatten(1)  # (prompts, beam * candidates)
+        penalised = (beams.penalised[:, group].unsqueeze(-1) + nats[:, group]).flatten(1)
+        followers = symbols[:, group].flatten(1)
+        for other in range(group):  # an infinite one is no choice that was made
+            made = beams.nats[:, other].isfinite().unsqueeze(1)
+            uses = ((followers.unsqueeze(-1) == ids[:, other].unsqueeze(1)) & made).sum(-1)
+            penalised = penalised + settings.diversity * uses
+        best = penalised.topk(min(beam, penalised.shape[1]), largest=False)
+        missing = (0, beam - best.values.shape[1])
+        values = functional.pad(best.values, missing, value=torch.inf)
+        places = functional.pad(best.indices, missing)
+        beyond = (ranks >= beams.room[:, group].unsqueeze(1)) | ~values.isfinite()
+        beams.nats[:, group] = total.gather(1, places).masked_fill(beyond, torch.inf)
+        beams.penalised[:, group] = values.masked_fill(beyond, torch.inf)
+        parents[:, group] = first + group * beam + places // nats.shape[-1]
+        ids[:, group] = followers.gather(1, places)
     return parents.flatten(), ids.flatten()
 
 
-def _without_repeats(nats: Tensor, history: Tensor, length: int) -> Tensor:
-    """The nats (rows, symbols), infinite for what would complete a sequence of this length that the row's history has."""
+def _without_repeats(logits: Tensor, history: Tensor, length: int) -> Tensor:
+    """The logits (rows, symbols), minus infinity for what would complete a sequence of this length that the row's history has."""
     if length < 1 or history.shape[1] < length:
-        return nats
+        return logits
     windows = history.unfold(1, length, 1)  # (rows, places, length)
     last = history[:, history.shape[1] - length + 1 :].unsqueeze(1)
     repeats = (windows[..., :-1] == last).all(-1)  # (rows, places)
+    if not repeats.any():
+        return logits
     completing = torch.where(repeats, windows[..., -1], DOCUMENT)
-    ends = nats[:, DOCUMENT].clone()
-    nats = nats.scatter(1, completing, torch.inf)
-    nats[:, DOCUMENT] = ends
-    return nats
+    ends = logits[:, DOCUMENT].clone()
+    logits = logits.scatter(1, completing, -torch.inf)
+    logits[:, DOCUMENT] = ends
+    return logits
