@@ -47,7 +47,9 @@ SHORT_TEXT = 100_000
 RECALL_SYMBOLS = 600
 """For each second of training, the symbols from which it learns to recall: two percent of the time, or less."""
 REPLY_BUDGET = 1.7e13
-"""Floating point operations of a training of two minutes, for which a model of replies has 256 units."""
+"""Floating point operations of a training of two minutes, for which a model of replies has 192 units."""
+MATCHING = 0.3
+"""Its weight where pairs are read a few times. Where they are read often, as a translation is, it takes more than it brings."""
 OFTEN_READ = 8.0
 """Times that pairs are read, above which a model of replies has two layers and smoothed labels."""
 PROBED_CHARACTERS = 100_000
@@ -180,12 +182,13 @@ def choose(facts: Facts) -> Overrides:
 
 
 def choose_reply(facts: Facts) -> Overrides:
-    """The same for a model of replies. One layer learns sooner what a message is about; what is read often may have two."""
+    """The same for a model of replies. What is read often may have two layers, and must be kept from being learned by heart;
+    what is read a few times must be learned fast."""
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds
-    by_time = 256 * (budget / REPLY_BUDGET) ** 0.125
+    by_time = 192 * (budget / REPLY_BUDGET) ** 0.125
     by_corpus = 256 * (facts.symbols / 2e5) ** 0.25
     hidden = facts.hidden or _round(min(by_time, by_corpus), 32, 32, 512)
-    embedding = min(hidden, 128)
+    embedding = min(hidden, 256)
     per_symbol = 6 * (8 * hidden * (embedding + hidden) + embedding * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols / 2)  # half of the symbols are replies
     often = epochs > OFTEN_READ
@@ -194,15 +197,17 @@ def choose_reply(facts: Facts) -> Overrides:
         "model": {
             "layers": 2 if often else 1,
             "hidden": hidden,
-            "embedding": min(hidden, 256) if often else embedding,
+            "embedding": embedding,
+            "embedding_dropout": 0.1 if often else 0.0,
             "label_smoothing": 0.1 if often else 0.0,
+            "matching": 0.0 if often else MATCHING,
             **dict.fromkeys(DROPOUTS, dropout),
         },
         "training": {
-            "optimizer": "adamw",
-            "learning_rate": round((0.004 if often else 0.006) * min(1.0, 256 / hidden), 4),
+            "learning_rate": 0.012 if often else 0.03,
+            "matrix_rate": 0.02 if often else 0.04,
             "window": 256,
-            "batch_symbols": 1536 if often else 1024,
+            "batch_symbols": 1536 if often else 2048,
             "patience": 8,
             "recall_symbols": 0,
         },

@@ -1,4 +1,4 @@
-"""AdamW, and Muon for the matrices inside recurrent layers. One line in ``OPTIMIZERS`` each."""
+"""AdamW, and Muon for the matrices between hidden units. One line in ``OPTIMIZERS`` each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.machine import DTYPES
-from seqgen.models.layers import RecurrentLayer
+from seqgen.models.base import Model
 from seqgen.recipe import TrainingSettings
 
 Optimizers = list[torch.optim.Optimizer]
@@ -25,8 +25,7 @@ class Muon(torch.optim.Optimizer):
     Each gate's block of rows is a matrix of its own. The learning rate is the spectral norm of a step.
 
     Args:
-        params: matrices, each (gates * hidden, features).
-        gates: how many blocks each matrix has.
+        params: matrices, each (blocks * hidden, features), and how many blocks each of them has.
         lr: learning rate.
         weight_decay: decoupled.
         iterations: of Newton and Schulz; five bring singular values to about 0.7 to 1.2.
@@ -35,16 +34,21 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: list[nn.Parameter],
-        gates: int,
+        params: list[tuple[nn.Parameter, int]],
         *,
         lr: float,
         weight_decay: float,
         iterations: int,
         dtype: torch.dtype,
     ) -> None:
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        self.gates, self.iterations, self.dtype = gates, iterations, dtype
+        groups: dict[int, list[nn.Parameter]] = {}
+        for param, blocks in params:
+            groups.setdefault(blocks, []).append(param)
+        super().__init__(
+            [{"params": members, "blocks": blocks} for blocks, members in groups.items()],
+            {"lr": lr, "weight_decay": weight_decay},
+        )
+        self.iterations, self.dtype = iterations, dtype
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -56,8 +60,8 @@ class Muon(torch.optim.Optimizer):
             for params in by_shape.values():
                 wanted = torch.stack([self._direction(param) for param in params])
                 blocks = wanted.reshape(
-                    len(params) * self.gates, -1, wanted.shape[-1]
-                )  # (matrices * gates, hidden, features)
+                    len(params) * group["blocks"], -1, wanted.shape[-1]
+                )  # (matrices * blocks, hidden, features)
                 updates = orthogonalize(blocks, self.iterations, self.dtype).reshape_as(wanted)
                 for param, update in zip(params, updates, strict=True):
                     param.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"])
@@ -100,22 +104,19 @@ def _adamw(params: list[nn.Parameter], settings: TrainingSettings) -> torch.opti
     )
 
 
-def adamw(model: nn.Module, settings: TrainingSettings) -> Optimizers:
+def adamw(model: Model, settings: TrainingSettings) -> Optimizers:
     """AdamW for everything (Loshchilov and Hutter 2019)."""
     return [_adamw(list(model.parameters()), settings)]
 
 
-def muon(model: nn.Module, settings: TrainingSettings) -> Optimizers:
-    """Muon for the matrices of the recurrent layers, AdamW for embeddings, output and biases."""
-    layers = [module for module in model.modules() if isinstance(module, RecurrentLayer)]
-    matrices = [matrix for layer in layers for matrix in (layer.input, layer.recurrent)]
-    inside = {id(matrix) for matrix in matrices}
+def muon(model: Model, settings: TrainingSettings) -> Optimizers:
+    """Muon for the matrices between hidden units, AdamW for embeddings, output and biases."""
+    matrices = model.matrices()
+    inside = {id(matrix) for matrix, _ in matrices}
     rest = [param for param in model.parameters() if id(param) not in inside]
-    gates = len(layers[0].cell.gates)
     return [
         Muon(
             matrices,
-            gates,
             lr=settings.matrix_rate,
             weight_decay=settings.weight_decay,
             iterations=settings.orthogonal_iterations,
@@ -125,4 +126,4 @@ def muon(model: nn.Module, settings: TrainingSettings) -> Optimizers:
     ]
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingSettings], Optimizers]] = {"muon": muon, "adamw": adamw}
+OPTIMIZERS: dict[str, Callable[[Model, TrainingSettings], Optimizers]] = {"muon": muon, "adamw": adamw}

@@ -160,12 +160,17 @@ class ModelSettings:
     label_smoothing: float = 0.0
     """Replies: share of the probability that training wants spread over all symbols (Szegedy et al. 2016, section 7)."""
 
+    matching: float = 0.0
+    """Replies: weight of a second task in training, to pick each message's own reply among those of the batch by what both are
+    about (Henderson et al. 2017); replies are then chosen by that, too. 0: none."""
+
     def __post_init__(self) -> None:
         _at_least(1, model__layers=self.layers, model__hidden=self.hidden, model__embedding=self.embedding)
         for name in ("embedding", "input", "hidden", "output", "weight"):
             value = getattr(self, f"{name}_dropout")
             if not 0 <= value < 1:
                 raise UsageError(f"model.{name}_dropout={value} is not in [0, 1)")
+        _at_least(0, model__matching=self.matching)
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"model.label_smoothing={self.label_smoothing} is not in [0, 1)")
         if self.tied and self.embedding != self.hidden:
@@ -191,11 +196,11 @@ class TrainingSettings:
     batch_symbols: int = 2048
     """Replies: symbols of the messages in a batch at most, and of the replies; padding is counted."""
     optimizer: str = "muon"
-    """A name from `OPTIMIZERS`: `muon` (Muon for the recurrent layers' matrices, AdamW for the rest) or `adamw` for all."""
+    """A name from `OPTIMIZERS`: `muon` (Muon for the matrices between hidden units, AdamW for the rest) or `adamw` for all."""
     learning_rate: float = 0.012
     """The highest learning rate of AdamW, reached after the warm-up."""
     matrix_rate: float = 0.04
-    """`muon`: the highest learning rate of the recurrent layers' matrices, as the spectral norm of a step."""
+    """`muon`: the highest learning rate of these matrices, as the spectral norm of a step."""
     orthogonal_iterations: int = 5
     """`muon`: Newton-Schulz iterations for each step."""
     warmup: float = 0.01

@@ -15,7 +15,7 @@ from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import UsageError
 from seqgen.generation import TILE, generate
 from seqgen.mail.masks import fill, mask
-from seqgen.models import ReplyModel
+from seqgen.models import ReplyModel, ReplyState
 from seqgen.pairs import Pairs
 from seqgen.searching import Found, SearchSettings, search
 from seqgen.splits import Split
@@ -27,8 +27,11 @@ LONGEST_MESSAGE = 4000
 """Symbols of a message that are read."""
 LONGEST_REPLY = 400
 """Symbols of a reply."""
-DIVERSITY = 2.0
-BEAM = 4
+BEAM = 8
+MATCHING = 0.1
+"""What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol."""
+DIFFERENCE = 0.5
+"""Nats of its mean symbol that a reply costs whose every piece an earlier one has, too."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class ReplySettings:
     """What replies should be like."""
 
     count: int = 3
-    """How many, as different as can be."""
+    """How many, unlike each other."""
     beam: int = BEAM
-    """Replies that are followed at once for each of them; 1: greedy."""
+    """Replies that are followed at once for each of them; 1: for a sole one greedy."""
     start: str = ""
     """What they begin with."""
     rules: RuleSettings | None = None
@@ -101,7 +104,7 @@ class Replier:
         self.model, self.tokenizer, self.masked = model, tokenizer, masked
 
     def replies(self, messages: Sequence[str], settings: ReplySettings) -> list[list[Reply]]:
-        """Replies to each of some messages, the likeliest first; fewer than asked for where no more differ."""
+        """Replies to each of some messages, the best first; fewer than asked for where no more differ."""
         results: list[list[Reply]] = [[] for _ in messages]
         ids = [self._message(message) for message in messages]
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
@@ -161,17 +164,27 @@ class Replier:
         for symbol in opening.ids:
             logits, state = self.model.step(torch.full((len(prompts),), symbol, device=self.model.device), state)
         allowed = None if opening.allowed is None else torch.from_numpy(opening.allowed).to(self.model.device)
-        wanted = SearchSettings(settings.beam, settings.count, DIVERSITY, longest=LONGEST_REPLY)
-        return [
-            [one._replace(ids=[*opening.ids, *one.ids]) for one in found]
-            for found in search(self.model, logits, state, wanted, allowed)
+        wanted = SearchSettings(settings.beam * settings.count, longest=LONGEST_REPLY)
+        found = [
+            [one._replace(ids=[*opening.ids, *one.ids]) for one in each]
+            for each in search(self.model, logits, state, wanted, allowed)
         ]
+        return [_unlike(each, merits) for each, merits in zip(found, self._merits(found, state), strict=True)]
+
+    def _merits(self, found: list[list[Found]], state: ReplyState) -> list[list[float]]:
+        """How good each reply is: its score, and how well it matches the message."""
+        owners = [place for place, each in enumerate(found) for _ in each]
+        table, lengths = _table([[*one.ids, DOCUMENT] for each in found for one in each], self.model.device)
+        real = torch.arange(len(table), device=self.model.device).unsqueeze(1) < lengths
+        matches = self.model.match(state, torch.tensor(owners, device=self.model.device), table, real)
+        nats = iter([0.0] * len(owners) if matches is None else matches.tolist())
+        return [[one.score + MATCHING * next(nats) for one in each] for each in found]
 
     def _drawn(self, prompts: list[list[int]], settings: ReplySettings) -> list[list[Found]]:
-        return [list(self._draw(prompt, settings)) for prompt in prompts]
+        return [sorted(self._draw(prompt, settings), key=lambda one: -one.score) for prompt in prompts]
 
     def _draw(self, prompt: list[int], settings: ReplySettings) -> Iterator[Found]:
-        """Replies drawn at random, each a group of its own."""
+        """Replies drawn at random."""
         assert settings.rules is not None
         opening = self.tokenizer.reopen(self.tokenizer.encode(settings.start).tolist())
         first = [opening.allowed]
@@ -194,10 +207,10 @@ class Replier:
                     drawn[row].append(symbols[row])
             if not going or time == LONGEST_REPLY:
                 break
-        for group, ids in enumerate(drawn):
+        for ids in drawn:
             whole = [*opening.ids, *ids]
             nats = self._nats(prompt, whole)
-            yield Found(whole, nats, -nats / (len(whole) + 1), group)
+            yield Found(whole, nats, -nats / (len(whole) + 1))
 
     @torch.inference_mode()
     def _nats(self, prompt: list[int], reply: list[int]) -> float:
@@ -209,17 +222,15 @@ class Replier:
         return nats
 
     def _told(self, found: list[Found], message: str, settings: ReplySettings) -> list[Reply]:
-        """The best of each group that says something new, the likeliest first."""
+        """The first that say something new, as many as are wanted."""
         told: dict[str, Reply] = {}
-        taken: set[int] = set()
-        for one in sorted(found, key=lambda one: one.group):  # the best of each group stands first
+        for one in found:
             text = _shorten(self.tokenizer.decode(one.ids).strip(), settings.words)
             text = fill(text, message) if self.masked and not settings.raw else text
             plain = "".join(character for character in text.casefold() if character.isalnum()) or text
-            if one.group not in taken and plain not in told and text:
-                taken.add(one.group)
+            if text and plain not in told:
                 told[plain] = Reply(text, one.score)
-        return sorted(told.values(), key=lambda reply: -reply.score)
+        return list(told.values())[: settings.count]
 
     def _message(self, message: str) -> list[int]:
         """The ids of a message and its end."""
@@ -230,6 +241,22 @@ class Replier:
 
     def _pieces(self, ids: list[int]) -> list[str]:
         return [self.tokenizer.decode([symbol]) or "\u25fc" for symbol in ids]
+
+
+def _unlike(found: list[Found], merits: list[float]) -> list[Found]:
+    """From the best on, always that which is good and unlike those before it (maximal marginal relevance, Carbonell and
+    Goldstein 1998)."""
+    pieces = [set(one.ids) for one in found]
+    alike = [0.0] * len(found)
+    left, chosen = set(range(len(found))), []
+    while left:
+        best = max(left, key=lambda place: (merits[place] - DIFFERENCE * alike[place], -place))
+        left.remove(best)
+        chosen.append(found[best])
+        for place in left:
+            fewest = max(1, min(len(pieces[place]), len(pieces[best])))
+            alike[place] = max(alike[place], len(pieces[place] & pieces[best]) / fewest)
+    return chosen
 
 
 def _table(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:

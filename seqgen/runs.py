@@ -186,6 +186,7 @@ NOT_OF = {
     "language": (
         "model.attention",
         "model.label_smoothing",
+        "model.matching",
         "training.batch_symbols",
         "corpus.columns",
         "corpus.me",

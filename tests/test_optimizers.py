@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from seqgen.alphabet import Alphabet
-from seqgen.models import Batch, LanguageModel
+from seqgen.models import ATTENTIONS, CELLS, MODELS, NO_ATTENTION, Batch, LanguageModel, ReplyModel
 from seqgen.optimizers import OPTIMIZERS, Muon, orthogonalize
 from seqgen.recipe import ModelSettings, TrainingSettings
 
@@ -31,7 +31,7 @@ def test_each_gate_is_updated_as_a_matrix_of_its_own() -> None:
     param = nn.Parameter(torch.zeros(12, 6))
     param.grad = torch.randn(12, 6, generator=torch.Generator().manual_seed(3))
     param.grad[:6] *= 1000  # one gate's gradient dwarfs the other's
-    Muon([param], 2, lr=1.0, weight_decay=0.0, iterations=5, dtype=torch.float32).step()
+    Muon([(param, 2)], lr=1.0, weight_decay=0.0, iterations=5, dtype=torch.float32).step()
     first, second = (torch.linalg.norm(block).item() for block in param.detach().chunk(2))
     assert 0.7 < first / second < 1.4
 
@@ -57,9 +57,23 @@ def test_every_optimiser_learns_a_repeating_text(name: str) -> None:
     assert nats().item() < 0.2 * before
 
 
+@pytest.mark.parametrize("network", MODELS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_parameter_belongs_to_exactly_one_optimiser(name: str) -> None:
-    model = LanguageModel(Alphabet(4), ModelSettings(hidden=8, embedding=4))
+def test_every_parameter_belongs_to_exactly_one_optimiser(name: str, network: str) -> None:
+    model = MODELS[network](Alphabet(4), ModelSettings(hidden=8, embedding=4))
     optimizers = OPTIMIZERS[name](model, TrainingSettings())
     held = [id(param) for optimizer in optimizers for group in optimizer.param_groups for param in group["params"]]
     assert sorted(held) == sorted(map(id, model.parameters()))
+
+
+@pytest.mark.parametrize("attention", [*ATTENTIONS, NO_ATTENTION])
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_lies_between_hidden_units_is_updated_as_matrices(cell: str, attention: str) -> None:
+    model = ReplyModel(Alphabet(4), ModelSettings(cell=cell, hidden=8, embedding=6, attention=attention, matching=1.0))
+    tables = {"embedding", "output", "matching.messages", "matching.replies"}
+    by_name = {name: param for name, param in model.named_parameters() if param.dim() == 2}
+    blocks = {id(param): number for param, number in model.matrices()}
+    assert {name for name, param in by_name.items() if id(param) not in blocks} == tables
+    rows = {name: len(param) / blocks[id(param)] for name, param in by_name.items() if id(param) in blocks}
+    assert rows.pop("combine") == 6
+    assert all(each == (4 if "wards" in name else 8) for name, each in rows.items()), rows  # each direction has half

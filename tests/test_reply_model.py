@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from seqgen.alphabet import Alphabet
 from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION, Exchanges, ReplyModel
 from seqgen.models.attention import Memory, attend
 from seqgen.models.layers import State
-from seqgen.recipe import ModelSettings
+from seqgen.models.matching import SWIFTNESS
+from seqgen.optimizers import OPTIMIZERS
+from seqgen.recipe import ModelSettings, TrainingSettings
 
 SYMBOLS = 13
 MESSAGES = [[3, 4, 5, 0], [6, 0], [7, 8, 9, 10, 11, 12, 0], [0]]
@@ -19,7 +22,7 @@ KINDS = (NO_ATTENTION, *ATTENTIONS)
 
 
 def build(**settings: object) -> ReplyModel:
-    chosen = {"hidden": 8, "embedding": 6, "layers": 2, **settings}
+    chosen = {"hidden": 8, "embedding": 6, "layers": 2, "matching": 0.5, **settings}
     model = ReplyModel(Alphabet(SYMBOLS), ModelSettings(**chosen))  # type: ignore[arg-type]
     model.reset_parameters(torch.Generator().manual_seed(1))
     model.noise = torch.Generator().manual_seed(2)
@@ -47,7 +50,7 @@ def nats_of(model: ReplyModel, place: int) -> Tensor:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 3])
 def test_a_pair_is_read_in_a_batch_as_it_is_alone(attention: str, cell: str, layers: int) -> None:
-    model = build(attention=attention, cell=cell, layers=layers).eval()
+    model = build(attention=attention, cell=cell, layers=layers, matching=0.5 if layers == 3 else 0.0).eval()
     places = list(range(len(MESSAGES)))
     together = torch.zeros(padded([[*reply, 0] for reply in REPLIES]).shape, dtype=torch.float64)
     whole = batch(places)
@@ -117,9 +120,9 @@ def test_attention_scores_are_those_of_the_papers() -> None:
         weights = dict(attention.named_parameters())
         with torch.no_grad():
             if name == "dot":
-                expected = query @ value
+                expected = query @ value / 2  # the root of their length
             elif name == "general":
-                expected = query @ (value @ weights["matrix"])
+                expected = query @ (value @ weights["matrix"]) / 2
             else:
                 hidden = (query @ weights["from_query"] + value @ weights["from_value"]).tanh()
                 expected = hidden @ weights["weights"]
@@ -137,10 +140,50 @@ def test_dropout_and_smoothing_are_for_training_alone() -> None:
 
 
 def test_smoothing_charges_for_being_sure() -> None:
-    model = build(label_smoothing=0.2).train()
+    model = build(label_smoothing=0.2, matching=0.0).train()
     exchanges = batch([0, 1])
     smoothed = model.loss(exchanges, State(()))[0]
     log_p = model.eval()(exchanges).float().log_softmax(-1)
     targets = exchanges.targets[exchanges.wanted]
     plain = -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     torch.testing.assert_close(smoothed, 0.8 * plain - 0.2 * log_p.mean(-1), atol=1e-6, rtol=0)
+
+
+def test_matching_is_the_product_of_what_message_and_reply_mean_to_each_other() -> None:
+    model = build().eval()
+    whole = batch([0, 2, 3])
+    assert model.matching is not None
+    state = model.open(whole.messages.t(), whole.lengths)
+    together = model.match(state, torch.arange(3), whole.targets, whole.wanted)
+    for place, other in enumerate((0, 2, 3)):
+        gist = SWIFTNESS * model.matching.replies[[*REPLIES[other], 0]].mean(0)
+        alone = model.open(torch.tensor([MESSAGES[other]]))
+        assert together is not None and float(together[place]) == pytest.approx(float((alone.thoughts @ gist).detach()))
+    assert build(matching=0.0).match(state, torch.arange(3), whole.targets, whole.wanted) is None
+
+
+def test_training_charges_for_taking_another_message_s_reply() -> None:
+    """What it charges is what a softmax over the replies of the batch leaves to the others."""
+    with_matching, whole = build(), batch([0, 1, 3])
+    state, rows = with_matching.eval().open(whole.messages.t(), whole.lengths), []
+    for row in range(3):
+        rows.append(with_matching.match(state, torch.full((3,), row), whole.targets, whole.wanted))
+    scores = torch.stack([row for row in rows if row is not None])
+    expected = 0.5 * functional.cross_entropy(scores, torch.arange(3)).detach()
+    charged = with_matching.train().loss(whole, State(()))[0] - with_matching.eval().loss(whole, State(()))[0]
+    torch.testing.assert_close(charged.double(), expected.expand_as(charged).double(), atol=1e-5, rtol=1e-5)
+
+
+def test_it_learns_which_reply_belongs_to_which_message() -> None:
+    model, whole = build(matching=1.0).float().train(), batch([0, 1, 2, 3])
+    optimizers = OPTIMIZERS["muon"](model, TrainingSettings(learning_rate=0.03))
+    for _ in range(60):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        model.loss(whole, State(()))[0].mean().backward()  # type: ignore[no-untyped-call]
+        for optimizer in optimizers:
+            optimizer.step()
+    state = model.eval().open(whole.messages.t(), whole.lengths)
+    for row in range(4):
+        scores = model.match(state, torch.full((4,), row), whole.targets, whole.wanted)
+        assert scores is not None and int(scores.argmax()) == row

@@ -66,30 +66,19 @@ def test_a_beam_of_one_is_greedy() -> None:
         assert [one.ids for one in found(model, [message], beam=1, longest=12)[0]] == [greedy]
 
 
-@pytest.mark.parametrize("groups", [1, 3])
-def test_many_prompts_at_once_give_what_each_gives_alone(groups: int) -> None:
+def test_many_prompts_at_once_give_what_each_gives_alone() -> None:
     model = build(20)
-    together = found(model, MESSAGES, beam=3, groups=groups, longest=12)
+    together = found(model, MESSAGES, beam=3, longest=12)
     for message, results in zip(MESSAGES, together, strict=True):
-        alone = found(model, [message], beam=3, groups=groups, longest=12)[0]
+        alone = found(model, [message], beam=3, longest=12)[0]
         assert [one.ids for one in results] == [one.ids for one in alone]
         assert [one.nats for one in results] == pytest.approx([one.nats for one in alone], abs=1e-9)
 
 
-def test_the_nats_told_are_those_of_the_model_whatever_the_groups_pay() -> None:
+def test_the_nats_told_are_those_of_the_model() -> None:
     model = build(20)
-    for one in found(model, [MESSAGES[0]], beam=2, groups=3, diversity=5.0, longest=8)[0]:
+    for one in found(model, [MESSAGES[0]], beam=6, longest=8)[0]:
         assert one.nats == pytest.approx(nats_of(model, MESSAGES[0], tuple(one.ids)), abs=1e-6)
-
-
-def test_groups_avoid_what_others_say_at_the_same_place() -> None:
-    model = build(20)
-    same = found(model, [MESSAGES[0]], beam=1, groups=3, diversity=0.0, longest=6)[0]
-    assert len({tuple(one.ids) for one in same}) == 1
-    different = found(model, [MESSAGES[0]], beam=1, groups=3, diversity=1e6, longest=6)[0]
-    assert len(different) == 3
-    for first, second in itertools.combinations(different, 2):
-        assert all(a != b for a, b in zip(first.ids, second.ids, strict=False))
 
 
 class Stutterer:
@@ -125,7 +114,7 @@ def test_first_symbols_that_are_not_allowed_do_not_come_first() -> None:
     assert results and all(one.ids[0] in (7, 9) for one in results)
 
 
-@pytest.mark.parametrize("name", ["beam", "groups", "longest"])
+@pytest.mark.parametrize("name", ["beam", "longest"])
 def test_nothing_cannot_be_followed(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         SearchSettings(**{name: 0})

@@ -11,7 +11,7 @@ from seqgen.models.base import Model
 from seqgen.models.cells import CELLS
 from seqgen.models.language import Batch, LanguageModel
 from seqgen.models.layers import State
-from seqgen.models.reply import Exchanges, ReplyModel
+from seqgen.models.reply import Exchanges, ReplyModel, ReplyState
 
 __all__ = [
     "ATTENTIONS",
@@ -23,6 +23,7 @@ __all__ = [
     "LanguageModel",
     "Model",
     "ReplyModel",
+    "ReplyState",
     "State",
 ]
 

@@ -55,7 +55,7 @@ class Dot(nn.Module):
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Products."""
-        return queries @ keys.mT
+        return _products(queries, keys)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """There are none."""
@@ -74,7 +74,7 @@ class General(nn.Module):
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Products."""
-        return queries @ keys.mT
+        return _products(queries, keys)
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Uniform (Glorot and Bengio 2010)."""
@@ -122,3 +122,9 @@ def attend(attention: Attention, queries: Tensor, memory: Memory) -> tuple[Tenso
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     weights = scores.masked_fill(memory.padding.unsqueeze(1), -math.inf).softmax(-1)
     return weights.to(memory.values.dtype) @ memory.values, weights
+
+
+def _products(queries: Tensor, keys: Tensor) -> Tensor:
+    """Divided by the root of their length (Vaswani et al. 2017, section 3.2.1): else one position soon has all the weight, for
+    no good reason, and nothing is learned of the others."""
+    return queries @ keys.mT / math.sqrt(queries.shape[-1])

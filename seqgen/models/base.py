@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from seqgen.models.layers import RecurrentLayer
 from seqgen.recipe import ModelSettings
 
 
@@ -52,6 +53,12 @@ class Model(nn.Module):
     def step(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Reads one symbol for each row (batch,): logits (batch, symbols) and the new state."""
         raise NotImplementedError
+
+    def matrices(self) -> list[tuple[nn.Parameter, int]]:
+        """The weights between hidden units, and how many maps each of them holds, one below the other: the gates of a layer.
+        An optimiser may treat them as matrices."""
+        layers = [module for module in self.modules() if isinstance(module, RecurrentLayer)]
+        return [(matrix, len(layer.cell.gates)) for layer in layers for matrix in (layer.input, layer.recurrent)]
 
     def adopt(self, weights: Mapping[str, Tensor], rows: Tensor) -> None:
         """Takes over the weights of a model of the same shape that knew other symbols.

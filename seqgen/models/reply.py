@@ -3,7 +3,8 @@
 A bidirectional recurrent network reads the message. Its last states are the thought vector, from which a bridge makes the
 first state of the decoder. The first layer of the decoder asks the attention what of the message matters now; the layers
 above it read the answer, too (as in Wu et al. 2016, section 3), so that a whole reply is trained without a loop over time.
-The thought vector is a part of the answer at each step (Cho et al. 2014); without attention it is all of it.
+Without attention the answer is the thought vector, at each step (Cho et al. 2014). Where the model learns to match replies with
+messages, the gist of the message is a part of the thought vector, and that is a part of every answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from seqgen.models.attention import ATTENTIONS, NO_ATTENTION, Memory, attend
 from seqgen.models.base import Model
 from seqgen.models.cells import CELLS, LayerState
 from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
+from seqgen.models.matching import Matching
 from seqgen.models.stepping import Apart, Joined, prepare
 from seqgen.recipe import ModelSettings
 
@@ -82,8 +84,8 @@ class ReplyState:
 class ReplyModel(Model):
     """A bidirectional encoder, a bridge, a decoder, and attention between them.
 
-    Both directions of the encoder together have as many units as the decoder. Messages, replies and the output share one
-    embedding (Press and Wolf 2017, section 3.3).
+    Both directions of the encoder together have as many units as the decoder. Messages and replies share one embedding. The
+    output has one of its own: at a rate at which that learns well, embeddings would learn too little.
 
     Args:
         alphabet: the symbols, which messages and replies share.
@@ -91,7 +93,7 @@ class ReplyModel(Model):
     """
 
     name = "reply"
-    symbol_rows = ("embedding", "output_bias")
+    symbol_rows = ("embedding", "output", "output_bias", "matching.messages", "matching.replies")
 
     def __init__(self, alphabet: Alphabet, settings: ModelSettings) -> None:
         super().__init__()
@@ -107,7 +109,9 @@ class ReplyModel(Model):
         above = [width] + [2 * hidden] * (settings.layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer(cell, inputs, hidden, dropout) for inputs in above)
         self.attention = None if settings.attention == NO_ATTENTION else ATTENTIONS[settings.attention](hidden)
+        self.matching = Matching(self.size, hidden) if settings.matching else None
         self.combine = nn.Parameter(torch.empty(width, 2 * hidden))
+        self.output = nn.Parameter(torch.empty(self.size, width))
         self.output_bias = nn.Parameter(torch.empty(self.size))
         self.noise = None
         self.recall = None
@@ -115,15 +119,24 @@ class ReplyModel(Model):
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Fresh weights, a function of the generator alone."""
-        nn.init.normal_(self.embedding, std=self.settings.embedding**-0.5, generator=generator)
-        for layer in self._recurrent():
-            layer.reset_parameters(generator)
-        if self.attention is not None:
-            self.attention.reset_parameters(generator)
+        nn.init.normal_(self.embedding, generator=generator)
+        nn.init.normal_(self.output, std=self.settings.embedding**-0.5, generator=generator)
+        for part in (*self._recurrent(), self.attention, self.matching):
+            if part is not None:
+                part.reset_parameters(generator)
         for matrix in (self.bridge, self.combine):
             nn.init.xavier_uniform_(matrix, generator=generator)
         for bias in (self.bridge_bias, self.output_bias):
             nn.init.zeros_(bias)
+
+    def matrices(self) -> list[tuple[nn.Parameter, int]]:
+        """Those of the recurrent layers, those of the bridge to each tensor of a state, those of attention, and that before the
+        output."""
+        attention = (
+            [] if self.attention is None else [param for param in self.attention.parameters() if param.dim() == 2]
+        )
+        parts = len(self.bridge) // self.settings.hidden
+        return [*super().matrices(), (self.bridge, parts), *((matrix, 1) for matrix in (self.combine, *attention))]
 
     def zero_state(self, batch: int) -> State:
         """Nothing: each pair is read by itself."""
@@ -147,6 +160,8 @@ class ReplyModel(Model):
                 values = locked_dropout(values, self.settings.hidden_dropout, noise)
         ends = (lengths - 1).view(1, -1, 1).expand(1, -1, there.shape[-1])
         thoughts = torch.cat([there.gather(0, ends), values[:1, :, there.shape[-1] :]], dim=-1).squeeze(0)
+        if self.matching is not None:
+            thoughts = thoughts + self.matching.of_messages(messages, positions < lengths)
         values = locked_dropout(values, self.settings.hidden_dropout, noise).transpose(0, 1)
         padding = (positions >= lengths).t()
         keys = values if self.attention is None else self.attention.keys(values)
@@ -154,8 +169,10 @@ class ReplyModel(Model):
 
     def forward(self, batch: Exchanges) -> Tensor:
         """Logits of the wanted targets, (wanted targets, symbols), in the order of `targets[wanted]`."""
+        return self._decode(batch, *self.encode(batch.messages, batch.lengths))
+
+    def _decode(self, batch: Exchanges, memory: Memory, thoughts: Tensor) -> Tensor:
         noise = self.noise if self.training else None
-        memory, thoughts = self.encode(batch.messages, batch.lengths)
         states = self._first_states(thoughts)
         values, context = self._embed(batch.inputs, noise), None
         for number, (layer, state) in enumerate(zip(_layers(self.layers), states, strict=True)):
@@ -168,14 +185,37 @@ class ReplyModel(Model):
         both = torch.cat([values, context], dim=-1)
         combined = functional.linear(both, self.combine).tanh()
         combined = locked_dropout(combined, self.settings.output_dropout, noise)
-        return functional.linear(combined[batch.wanted], self.embedding, self.output_bias)
+        return functional.linear(combined[batch.wanted], self.output, self.output_bias)
 
     def loss(self, batch: Exchanges, state: State) -> tuple[Tensor, State]:
-        """Nats for each wanted target, shape (wanted targets,); in training with the smoothing of labels. The state stays."""
+        """Nats for each wanted target, shape (wanted targets,); in training with the smoothing of labels, and with the weighted
+        nats of picking each message's own reply among those of the batch added to each. The state stays."""
         smoothing = self.settings.label_smoothing if self.training else 0.0
-        logits = self(batch).float()
-        targets = batch.targets[batch.wanted]
-        return functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing), state
+        memory, thoughts = self.encode(batch.messages, batch.lengths)
+        logits = self._decode(batch, memory, thoughts).float()
+        nats = functional.cross_entropy(
+            logits, batch.targets[batch.wanted], reduction="none", label_smoothing=smoothing
+        )
+        if self.matching is not None and self.training:
+            scores = (thoughts @ self.matching.of_replies(batch.targets, batch.wanted).t()).float()
+            own = torch.arange(len(scores), device=scores.device)
+            nats = nats + self.settings.matching * functional.cross_entropy(scores, own)
+        return nats, state
+
+    @torch.no_grad()
+    def match(self, state: ReplyState, owners: Tensor, replies: Tensor, real: Tensor) -> Tensor | None:
+        """How many nats more likely replies are after their messages than they are anyhow, roughly; None where the model has not
+        learned to match.
+
+        Args:
+            state: after the messages, as `open` gives it.
+            owners: the message that each reply is for, (replies,).
+            replies: each with the document symbol at its end, (positions, replies).
+            real: False where they are padding, (positions, replies).
+        """
+        if self.matching is None:
+            return None
+        return (state.thoughts[owners] * self.matching.of_replies(replies, real)).sum(-1)
 
     def start(self, prompt_ids: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ReplyState]:
         """Reads messages (batch, positions), each with the document symbol at its end: the logits of the first symbol of a reply
@@ -218,7 +258,7 @@ class ReplyModel(Model):
                 context, looked = self._look_from_rows(values, state)
         assert context is not None
         combined = functional.linear(torch.cat([values, context], dim=-1), self.combine).tanh()
-        logits = functional.linear(combined, self.embedding, self.output_bias)
+        logits = functional.linear(combined, self.output, self.output_bias)
         return logits, ReplyState(tuple(new), state.memory, state.owner, state.thoughts), looked
 
     def train(self, mode: bool = True) -> ReplyModel:
@@ -240,8 +280,7 @@ class ReplyModel(Model):
     def _embed(self, ids: Tensor, noise: torch.Generator | None) -> Tensor:
         """Symbols (time, batch) -> (time, batch, embedding)."""
         table = embedding_dropout(self.embedding, self.settings.embedding_dropout, noise)
-        values = functional.embedding(ids, table) * self.settings.embedding**0.5
-        return locked_dropout(values, self.settings.input_dropout, noise)
+        return locked_dropout(functional.embedding(ids, table), self.settings.input_dropout, noise)
 
     def _first_states(self, thoughts: Tensor) -> list[LayerState]:
         """The decoder's state before a reply."""
@@ -260,7 +299,7 @@ class ReplyModel(Model):
         if self.attention is None:
             return thoughts.unsqueeze(1).expand(-1, queries.shape[1], -1), None
         contexts, weights = attend(self.attention, queries, memory)
-        return contexts + thoughts.unsqueeze(1), weights
+        return contexts if self.matching is None else contexts + thoughts.unsqueeze(1), weights
 
     def _recurrent(self) -> Iterator[RecurrentLayer]:
         for group in (self.forwards, self.backwards, self.layers):
