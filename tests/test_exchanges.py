@@ -84,7 +84,7 @@ def test_lists_mean_that_each_reply_fits_each_message() -> None:
         ("a.tsv", f"{SECRET}\tb\tc\n", "a.tsv:1", "3 columns"),
         ("a.tsv", f"{SECRET}\n", "a.tsv:1", "1 column"),
         ("a.tsv", f"a\tb\n{SECRET}\tb\tc\n", "a.tsv:2", "3 columns"),
-        ("a.csv", f"message,reply\na,b\n{SECRET}\n", "a.csv:3", "1 columns"),
+        ("a.csv", f"message,reply\na,b\n{SECRET}\n", "a.csv:3", "1 column,"),
         ("a.jsonl", f'{{"message": "a", "reply": "b"}}\n{{"message": "{SECRET}"}}\n', "a.jsonl:2", "no 'reply'"),
         ("a.jsonl", f"{SECRET}\n", "a.jsonl:1", "broken JSON"),
         ("a.jsonl", f'{{"a": "{SECRET}", "b": "x", "c": "y"}}\n', "a.jsonl", "3 columns"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from torch import Tensor
 
 import seqgen
 from seqgen import training
+from seqgen.alphabet import Alphabet
 from seqgen.checkpoint import Checkpoint, read_lines
 from seqgen.errors import CheckpointError, UsageError
-from seqgen.inheritance import inherit
+from seqgen.inheritance import SHAPE, inherit
 from seqgen.modalities import MODALITIES
-from seqgen.models import LanguageModel
-from seqgen.recipe import merge
+from seqgen.models import MODELS, LanguageModel
+from seqgen.recipe import ModelSettings, merge
 from seqgen.trainer import Trainer
 from tests.commands import SMALL, Run
 from tests.texts import verse
@@ -265,3 +267,21 @@ def test_it_is_said_where_the_model_to_begin_from_has_read_the_same_text() -> No
     messages.clear()
     train(new_text(), name="other", steps=1, init_from="base", progress=hear)
     assert not any("has read" in message for message in messages)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_setting_that_says_which_weights_there_are_is_taken_over(name: str) -> None:
+    """Otherwise a model would look for weights that the other does not have."""
+
+    def shapes(**changed: Any) -> dict[str, torch.Size]:
+        settings = ModelSettings(**{"hidden": 8, "embedding": 8, **changed})
+        return {key: value.shape for key, value in MODELS[name](Alphabet(5), settings).state_dict().items()}
+
+    names: dict[str, Any] = {"cell": "gru", "attention": "none"}
+    for field in dataclasses.fields(ModelSettings):
+        now, other = getattr(ModelSettings(), field.name), names.get(field.name)
+        if other is None:
+            other = not now if isinstance(now, bool) else now + (0.5 if isinstance(now, float) else 2)
+        if field.name not in ("hidden", "embedding") and shapes(**{field.name: other}) != shapes():
+            assert field.name in SHAPE
+    assert {"hidden", "embedding"} <= set(SHAPE)

@@ -129,6 +129,17 @@ def test_attention_scores_are_those_of_the_papers() -> None:
         assert score == pytest.approx(float(expected))
 
 
+def assert_same_gradients(model: ReplyModel, one: Tensor, other: Tensor) -> None:
+    weights = list(model.parameters())
+    ours, theirs = (
+        torch.autograd.grad(each.mean(), weights, retain_graph=True, allow_unused=True) for each in (one, other)
+    )
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert (mine is None) == (expected is None)
+        if mine is not None and expected is not None:
+            torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-4)
+
+
 def test_dropout_and_smoothing_are_for_training_alone() -> None:
     model = build(hidden_dropout=0.5, output_dropout=0.5, input_dropout=0.3, embedding_dropout=0.3, label_smoothing=0.2)
     first, second = (model.loss(batch([0, 1]), State(()))[0] for _ in range(2))
@@ -142,11 +153,12 @@ def test_dropout_and_smoothing_are_for_training_alone() -> None:
 def test_smoothing_charges_for_being_sure() -> None:
     model = build(label_smoothing=0.2, matching=0.0).train()
     exchanges = batch([0, 1])
-    smoothed = model.loss(exchanges, State(()))[0]
+    trained = model.loss(exchanges, State(()))[0]
     log_p = model.eval()(exchanges).float().log_softmax(-1)
     targets = exchanges.targets[exchanges.wanted]
     plain = -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    torch.testing.assert_close(smoothed, 0.8 * plain - 0.2 * log_p.mean(-1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(trained, plain, atol=1e-6, rtol=0)
+    assert_same_gradients(model, trained, 0.8 * plain - 0.2 * log_p.mean(-1))
 
 
 def test_matching_is_the_product_of_what_message_and_reply_mean_to_each_other() -> None:
@@ -163,15 +175,16 @@ def test_matching_is_the_product_of_what_message_and_reply_mean_to_each_other() 
 
 
 def test_training_charges_for_taking_another_message_s_reply() -> None:
-    """What it charges is what a softmax over the replies of the batch leaves to the others."""
-    with_matching, whole = build(), batch([0, 1, 3])
-    state, rows = with_matching.eval().open(whole.messages.t(), whole.lengths), []
-    for row in range(3):
-        rows.append(with_matching.match(state, torch.full((3,), row), whole.targets, whole.wanted))
-    scores = torch.stack([row for row in rows if row is not None])
-    expected = 0.5 * functional.cross_entropy(scores, torch.arange(3)).detach()
-    charged = with_matching.train().loss(whole, State(()))[0] - with_matching.eval().loss(whole, State(()))[0]
-    torch.testing.assert_close(charged.double(), expected.expand_as(charged).double(), atol=1e-5, rtol=1e-5)
+    """What it charges is what a softmax over the replies of the batch leaves to the others; the nats it tells are without."""
+    model, whole = build().eval(), batch([0, 1, 3])
+    assert model.matching is not None
+    plain = model.loss(whole, State(()))[0]
+    _, thoughts = model.encode(whole.messages, whole.lengths)
+    gists = torch.stack([SWIFTNESS * model.matching.replies[[*REPLIES[place], 0]].mean(0) for place in (0, 1, 3)])
+    charge = functional.cross_entropy(thoughts @ gists.t(), torch.arange(3))
+    trained = model.train().loss(whole, State(()))[0]
+    torch.testing.assert_close(trained, plain)
+    assert_same_gradients(model, trained, plain + 0.5 * charge)
 
 
 def test_it_learns_which_reply_belongs_to_which_message() -> None:

@@ -18,7 +18,7 @@ import seqgen
 from seqgen.api import Loaded
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
-from seqgen.replying import ReplySettings, _unlike
+from seqgen.replying import BEAM, ReplySettings, _unlike
 from seqgen.searching import Found
 from tests.commands import Run
 from tests.exchanges import exchanges, write_tsv
@@ -330,6 +330,21 @@ def test_a_model_of_replies_begins_from_another(run: Run) -> None:
     assert run("train", "a.tsv", *TINY, "--steps", "3").code == 0
     result = run("train", "b.tsv", "--kind", "replies", "--steps", "3", "--threads", "1", "--init-from", "a")
     assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("matching", [0.0, 0.3])
+def test_whether_it_matches_is_taken_over(run: Run, matching: float) -> None:
+    write_tsv("a.tsv")
+    assert run("train", "a.tsv", *TINY, "--steps", "3", "--set", f"model.matching={matching}").code == 0
+    begin = ("train", "a.tsv", "--kind", "replies", "--steps", "3", "--threads", "1", "--init-from")
+    assert run(*begin, "a", "--name", "b").code == 0
+    assert seqgen.load("b").checkpoint.recipe.model.matching == matching
+    result = run(*begin, "a", "--name", "c", "--set", f"model.matching={0.3 - matching}")
+    assert result.code == 2 and "model.matching" in result.err, result.err
+
+
+def test_the_help_names_the_beam_that_is_used(run: Run) -> None:
+    assert f"Default {BEAM}." in " ".join(run("reply", "--help").out.split())
 
 
 def test_an_unreadable_message_is_an_error_of_data(model: Loaded) -> None:

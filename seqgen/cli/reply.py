@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--start", metavar="TEXT", default="", help='Complete a reply that begins so: --start "Yes, "')
 @click.option("--count", metavar="N", type=click.IntRange(1, 50), default=3, help="How many replies. Default 3.")
 @click.option(
-    "--beam", metavar="N", type=click.IntRange(1, 64), help="How many are followed at once for each reply. Default 4."
+    "--beam", metavar="N", type=click.IntRange(1, 64), help="How many are followed at once for each reply. Default 8."
 )
 @click.option(
     "-t",
@@ -77,7 +77,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Answer a message with a model of replies: a few that differ, the likeliest first, each with its score.
+    """Answer a message with a model of replies: a few that differ, the best first, each with its score.
 
     The score is the mean log-probability of its pieces: 0 would be certain. With - the message, or a whole mail, is read from
     standard input.

@@ -132,11 +132,10 @@ class ReplyModel(Model):
     def matrices(self) -> list[tuple[nn.Parameter, int]]:
         """Those of the recurrent layers, those of the bridge to each tensor of a state, those of attention, and that before the
         output."""
-        attention = (
-            [] if self.attention is None else [param for param in self.attention.parameters() if param.dim() == 2]
-        )
+        attention = () if self.attention is None else self.attention.parameters()
+        single = [self.combine, *(param for param in attention if param.dim() == 2)]
         parts = len(self.bridge) // self.settings.hidden
-        return [*super().matrices(), (self.bridge, parts), *((matrix, 1) for matrix in (self.combine, *attention))]
+        return [*super().matrices(), (self.bridge, parts), *((matrix, 1) for matrix in single)]
 
     def zero_state(self, batch: int) -> State:
         """Nothing: each pair is read by itself."""
@@ -148,9 +147,9 @@ class ReplyModel(Model):
         noise = self.noise if self.training else None
         values, batch = self._embed(messages, noise), messages.shape[1]
         positions = torch.arange(len(messages), device=messages.device).unsqueeze(1)
-        turned = torch.where(positions < lengths, lengths - 1 - positions, positions).unsqueeze(
-            -1
-        )  # (positions, batch, 1)
+        turned = torch.where(positions < lengths, lengths - 1 - positions, positions)[
+            ..., None
+        ]  # (positions, batch, 1)
         last = len(self.forwards) - 1
         for number, (ahead, back) in enumerate(zip(*map(_layers, (self.forwards, self.backwards)), strict=True)):
             there, _ = ahead(values, ahead.zero_state(batch), noise)
@@ -188,19 +187,23 @@ class ReplyModel(Model):
         return functional.linear(combined[batch.wanted], self.output, self.output_bias)
 
     def loss(self, batch: Exchanges, state: State) -> tuple[Tensor, State]:
-        """Nats for each wanted target, shape (wanted targets,); in training with the smoothing of labels, and with the weighted
-        nats of picking each message's own reply among those of the batch added to each. The state stays."""
-        smoothing = self.settings.label_smoothing if self.training else 0.0
+        """Nats for each wanted target, shape (wanted targets,). The state stays.
+
+        In training their gradients are those of the nats with smoothed labels and of the weighted nats of picking each message's
+        own reply among those of the batch. The values are not, so that they can be compared with those of evaluation.
+        """
         memory, thoughts = self.encode(batch.messages, batch.lengths)
         logits = self._decode(batch, memory, thoughts).float()
-        nats = functional.cross_entropy(
-            logits, batch.targets[batch.wanted], reduction="none", label_smoothing=smoothing
-        )
-        if self.matching is not None and self.training:
+        targets, smoothing = batch.targets[batch.wanted], self.settings.label_smoothing
+        nats = functional.cross_entropy(logits, targets, reduction="none")
+        if not self.training:
+            return nats, state
+        wanted = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+        if self.matching is not None:
             scores = (thoughts @ self.matching.of_replies(batch.targets, batch.wanted).t()).float()
             own = torch.arange(len(scores), device=scores.device)
-            nats = nats + self.settings.matching * functional.cross_entropy(scores, own)
-        return nats, state
+            wanted = wanted + self.settings.matching * functional.cross_entropy(scores, own)
+        return nats.detach() + (wanted - wanted.detach()), state
 
     @torch.no_grad()
     def match(self, state: ReplyState, owners: Tensor, replies: Tensor, real: Tensor) -> Tensor | None:

@@ -188,7 +188,7 @@ def _table_rows(lines: Iterator[str], source: Source, asking: Asking) -> Iterato
     for line, row in itertools.chain([first] if numbered else [], rows):
         if len(row) != len(header):
             raise DataError(
-                f"this row has {len(row)} columns, the first has {len(header)}",
+                f"this row has {_columns(len(row))}, the first has {len(header)}",
                 where=f"{source.name}:{line}",
                 hint="Correct the row, or take it out.",
             )
@@ -220,7 +220,11 @@ def _named(header: Sequence[str], name: str) -> tuple[str, str]:
 
 
 def _shape(count: int) -> str:
-    return f"{count} column{'' if count == 1 else 's'}, where a message and a reply are wanted"
+    return f"{_columns(count)}, where a message and a reply are wanted"
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _column_places(header: Sequence[str], asking: Asking, name: str) -> list[int]:
