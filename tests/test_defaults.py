@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from seqgen.defaults import (
     CHOICES,
+    CHOOSERS,
     LEAST_FOR_PIECES,
+    Choosers,
     Facts,
     Forms,
     TextFacts,
     choose,
     choose_dropout,
+    choose_reply,
     choose_tokenizer,
     describe,
     looks_like_symbols,
@@ -39,9 +42,10 @@ def training(facts: Facts) -> TrainingSettings:
     return Recipe.from_dict(choose(facts)).training
 
 
+@pytest.mark.parametrize("chooser", CHOOSERS.values(), ids=CHOOSERS)
 @given(facts=FACTS)
-def test_every_choice_is_a_recipe_and_can_be_told(facts: Facts) -> None:
-    recipe = Recipe.from_dict(choose(facts))
+def test_every_choice_is_a_recipe_and_can_be_told(chooser: Choosers, facts: Facts) -> None:
+    recipe = Recipe.from_dict(chooser.settings(facts))
     assert recipe.model.embedding <= recipe.model.hidden
     assert str(recipe.model.hidden) in describe(recipe, facts.symbols, facts.vocabulary)
 
@@ -175,3 +179,23 @@ def test_a_short_or_chinese_text_is_learned_in_characters_however_little_time_th
     assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 90, noticed={}), 1)["kind"] == "bpe"
     assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES - 1, 90, noticed={}), 1)["kind"] == "characters"
     assert choose_tokenizer(TextFacts(LEAST_FOR_PIECES, 3000, noticed={}), 1)["kind"] == "characters"
+
+
+PAIRS = Facts(symbols=1_300_000, vocabulary=4000, seconds=120, matrix_rate=4e11)
+
+
+def test_replies_that_are_read_a_few_times_are_learned_fast_and_matched() -> None:
+    recipe = Recipe.from_dict(choose_reply(PAIRS))
+    assert recipe.model.layers == 1 and recipe.model.hidden_dropout == recipe.model.label_smoothing == 0
+    assert recipe.model.matching > 0 and recipe.training.optimizer == "muon"
+
+
+def test_replies_that_are_read_often_are_kept_from_being_learned_by_heart() -> None:
+    fast, slow = (
+        Recipe.from_dict(choose_reply(PAIRS)),
+        Recipe.from_dict(choose_reply(dataclasses.replace(PAIRS, seconds=2400))),
+    )
+    assert slow.model.layers == 2 and slow.model.hidden > fast.model.hidden and slow.model.matching == 0
+    assert min(slow.model.hidden_dropout, slow.model.embedding_dropout, slow.model.label_smoothing) > 0
+    for name in ("learning_rate", "matrix_rate"):
+        assert getattr(slow.training, name) < getattr(fast.training, name)

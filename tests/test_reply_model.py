@@ -200,3 +200,15 @@ def test_it_learns_which_reply_belongs_to_which_message() -> None:
     for row in range(4):
         scores = model.match(state, torch.full((4,), row), whole.targets, whole.wanted)
         assert scores is not None and int(scores.argmax()) == row
+
+
+@pytest.mark.parametrize("attention", KINDS)
+def test_the_gist_is_a_part_of_every_answer_and_not_only_of_the_first_state(attention: str) -> None:
+    model, whole = build(attention=attention).eval(), batch([0, 2])
+    assert model.matching is not None
+    model.bridge.data.zero_()
+    before = model.loss(whole, State(()))[0]
+    model.matching.messages.data[MESSAGES[2][0]] += 1.0  # only the second message has it
+    changed = (model.loss(whole, State(()))[0] != before).tolist()
+    owners = torch.arange(2).expand(len(whole.wanted), -1)[whole.wanted].tolist()
+    assert changed == [owner == 1 for owner in owners]

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 import seqgen
 from seqgen.api import Loaded
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
+from seqgen.models import ReplyModel
 from seqgen.replying import BEAM, ReplySettings, _unlike
 from seqgen.searching import Found
 from tests.commands import Run
@@ -82,6 +84,22 @@ def test_the_best_comes_first_and_then_what_is_unlike_it() -> None:
         [4, 5, 6, 7],
     ]
     assert _unlike([], []) == []
+
+
+def test_what_matches_the_message_far_better_comes_first(model: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A match that is far better overrules the likelihood."""
+    messages = [message for message, _ in exchanges()[:3]]
+    replier = model.replier()
+    plain = replier.replies(messages, ReplySettings(count=2))
+
+    def match(self: ReplyModel, state: Any, owners: Tensor, replies: Tensor, real: Tensor) -> Tensor:
+        wanted = [replier.tokenizer.encode(each[1].text).tolist() for each in plain]
+        pairs = zip(owners.tolist(), replies.t().tolist(), strict=True)
+        return torch.tensor([100.0 * (ids[: len(wanted[owner])] == wanted[owner]) for owner, ids in pairs])
+
+    monkeypatch.setattr(ReplyModel, "match", match)
+    for before, after in zip(plain, replier.replies(messages, ReplySettings(count=2)), strict=True):
+        assert after[0] == before[1]
 
 
 def test_many_messages_at_once_get_the_replies_that_each_gets_alone(trained: Path) -> None:
