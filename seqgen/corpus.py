@@ -31,8 +31,9 @@ from seqgen.cache import (
     open_entry,
 )
 from seqgen.cards import Card
+from seqgen.conversations import WHOLE_CONVERSATION
 from seqgen.errors import DataError, UsageError
-from seqgen.modalities import MODALITIES
+from seqgen.modalities import MODALITIES, Modality
 from seqgen.passes import Texts
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings
 from seqgen.sources import (
@@ -57,6 +58,8 @@ from seqgen.tokenizers import TOKENIZERS, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
 from seqgen.yardsticks import XZ, compress, count
 
+WITHOUT_SEQUENCES = ("columns", "me", "mask")
+"""The settings of a corpus that only messages and replies have a use for."""
 SMALL_ENOUGH_FOR_COPIES = 20_000_000
 """Characters of a corpus of music up to which each piece is also learned in other keys: some 10,000 pieces."""
 
@@ -165,23 +168,25 @@ def prepare(
 
     Raises:
         DataError: the corpus cannot be used.
+        UsageError: a setting that cannot be meant, or that this kind of corpus has no use for.
     """
     asked, asked_tokenizer = overrides.get("corpus", {}), overrides.get("tokenizer", {})
     _check(asked, asked_tokenizer)
     left_out = LeftOut(strict=strict)
     sources, card = find_sources(tuple(asked.get("sources", ())), left_out)
     card = card if card and is_all_from(card, sources) else None  # in a mixture it does not speak for the rest
+    kind = asked.get("kind") or kind_of(sources, card)
+    modality = MODALITIES[kind]
+    _check_meaning(asked, modality)
     place = functools.partial(_place, sources, card, asked, base)
     cached = _cached(place, asked_tokenizer, seconds)
     if cached and not (strict and cached.meta["left_out"]):
         return _corpus(cached, fresh=False)
 
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted:
-        kind = asked.get("kind") or kind_of(sources, card)
         asking = _asking(asked, kind, card, sources)
         sources = _readable(sources, kind, Path(converted), left_out, asking)
         documents, heads = documents_of(sources, kind, card, asked.get("encoding", "utf-8"))
-        modality = MODALITIES[kind]
         noticed = modality.notice(heads)
         reader = asked_tokenizer.get("kind") or noticed.get("kind")
         if reader is not None and reader not in modality.tokenizers:
@@ -370,6 +375,25 @@ def _check(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> None:
     ):
         if value is not None and value not in table:
             raise UsageError(f"there is no {what.format(value)}", hint=f"There are: {', '.join(table)}.")
+
+
+def _check_meaning(corpus: dict[str, Any], modality: Modality) -> None:
+    """Refuses what has no meaning for this kind, before anything is read: an error while reading could show private text."""
+    if modality.sequences is None:
+        for name in WITHOUT_SEQUENCES:
+            if corpus.get(name):
+                raise UsageError(f"corpus.{name} has no meaning for {modality.name}", hint="Leave it out.")
+        return
+    if corpus.get("column"):
+        raise UsageError(
+            f"corpus.column has no meaning for {modality.name}",
+            hint="Name the columns of message and reply: --columns MESSAGE,REPLY",
+        )
+    if corpus.get("documents", WHOLE_CONVERSATION) != WHOLE_CONVERSATION:
+        raise UsageError(
+            f"corpus.documents={corpus['documents']!r} has no meaning for {modality.name}",
+            hint=f"Leave it out: a document is always a {WHOLE_CONVERSATION}.",
+        )
 
 
 def _place(

@@ -188,13 +188,10 @@ NOT_OF = {
         "model.label_smoothing",
         "model.matching",
         "training.batch_symbols",
-        "corpus.columns",
-        "corpus.me",
-        "corpus.mask",
     ),
-    "reply": ("model.tied", "training.lanes", "training.recall_symbols", "corpus.column"),
+    "reply": ("model.tied", "training.lanes", "training.recall_symbols"),
 }
-"""The settings that a model has no use for."""
+"""The settings that a model has no use for; those of the corpus are refused while it is prepared."""
 A_TRY = 100
 """Steps after which a model is worth beginning from."""
 

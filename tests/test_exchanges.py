@@ -223,6 +223,27 @@ def test_two_columns_are_wanted(columns: Sequence[str]) -> None:
         CorpusSettings(columns=tuple(columns))
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "kind"),
+    [
+        ("column", "message", "replies"),
+        ("documents", "line", "replies"),
+        ("documents", "file", "replies"),
+        ("columns", ("1", "2"), "text"),
+        ("me", ("0123456789abcdef",), "text"),
+        ("mask", True, "text"),
+    ],
+)
+def test_what_has_no_meaning_for_the_kind_is_refused_before_anything_is_read(
+    setting: str, value: object, kind: str
+) -> None:
+    Path("a.tsv").write_text(f"{SECRET}\tb\tc\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=f"corpus.{setting}") as caught:
+        prepared("a.tsv", kind=kind, **{setting: value})
+    assert SECRET not in str(caught.value) and caught.value.hint
+    assert prepared(write_tsv("b.tsv"), kind="replies", documents="conversation").settings.documents == "conversation"
+
+
 def pairs_of(lengths: Sequence[tuple[int, int]]) -> Pairs:
     ids: list[int] = []
     starts = []

@@ -76,6 +76,7 @@ def test_a_card_says_what_it_is_but_not_what_stands_beside_it_is() -> None:
     beside = Source("titles.txt", data=titles(200).encode())
     assert kind_of(its_own, card) == "code"
     assert documents_of(its_own, "code", card, "utf-8")[0] == "---"
+    assert documents_of(its_own, "replies", card, "utf-8")[0] == "conversation"
     assert kind_of([*its_own, beside], card) == "text"
     assert documents_of([*its_own, beside], "text", card, "utf-8")[0] == "line"
 

@@ -28,7 +28,7 @@ def documents_of(sources: list[Source], kind: str, card: Card | None, encoding: 
     """The `corpus.documents` setting that suits the sources, and the beginnings of some of them."""
     probed = sources[:: max(1, len(sources) // PROBED)]
     heads = [head for source in probed if (head := read_head(source, encoding))]
-    if card is not None and is_all_from(card, sources):
+    if card is not None and is_all_from(card, sources) and card.kind == kind:
         return card.documents, heads
     return MODALITIES[kind].guess_documents(heads), heads
 
