@@ -13,7 +13,7 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -64,11 +64,7 @@ class CorpusSettings:
 
     def __post_init__(self) -> None:
         self.shares  # noqa: B018 - refuses a split that cannot be meant
-        if self.columns and len(self.columns) != 2:
-            raise UsageError(
-                f"corpus.columns names {len(self.columns)} columns",
-                hint="Name two: that of the message and that of the reply.",
-            )
+        check_columns(self.columns)
         if not self.documents:
             raise UsageError(
                 "corpus.documents is empty", hint="Give file, line, blank-line, or the separator to cut at."
@@ -361,6 +357,19 @@ def check_overrides(data: Mapping[str, Any]) -> Overrides:
     return checked
 
 
+def check_columns(columns: Sequence[str]) -> None:
+    """Refuses columns of a table of pairs that are not two.
+
+    Raises:
+        UsageError: they are fewer, more, or one of them twice.
+    """
+    if columns and not len(set(columns)) == len(columns) == 2:
+        raise UsageError(
+            f"corpus.columns={','.join(columns)} does not name two columns",
+            hint="Name that of the message and that of the reply: --columns question,answer",
+        )
+
+
 def parse_assignment(text: str) -> tuple[str, str, Any]:
     """`section.field=value`, as `--set` takes it.
 
@@ -421,7 +430,9 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
     try:
         if get_origin(hint) is tuple:
             inner = get_args(hint)
-            items = [item for item in value.split(",") if item] if isinstance(value, str) else list(value)
+            items = (
+                [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else list(value)
+            )
             if inner[-1] is Ellipsis:
                 return tuple(_coerce(name, item, inner[0]) for item in items)
             if len(items) == len(inner):

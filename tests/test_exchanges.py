@@ -117,6 +117,13 @@ def test_rows_with_an_empty_cell_are_left_out_and_named() -> None:
     assert left_out.names == {"neither a text nor a list of texts": ["a.jsonl:2", "a.jsonl:3"]}
 
 
+def test_rows_that_are_no_unicode_are_left_out_and_named() -> None:
+    left_out = LeftOut()
+    rows = '{"message": "a", "reply": "b"}\n{"message": "\\ud800", "reply": "b"}\n{"message": "c", "reply": ["d", "\\udc00"]}\n'
+    assert read("a.jsonl", rows, left_out) == [Pair("a", "b")]
+    assert left_out.names == {"half of a Unicode character": ["a.jsonl:2", "a.jsonl:3"]}
+
+
 def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     with pytest.raises(DataError, match="2 pairs") as caught:
         read("a.tsv", "a\tb\nc\td\n", least=20)
@@ -217,10 +224,17 @@ def test_another_table_is_read_as_the_model_reads() -> None:
     assert texts(corpus, other) == [("Where is the rope?", "Here.")] and "unigram" in other.baselines
 
 
-@pytest.mark.parametrize("columns", [("a",), ("a", "b", "c")])
+@pytest.mark.parametrize("columns", [("a",), ("a", "b", "c"), ("a", "a"), ("a", "b", "a")])
 def test_two_columns_are_wanted(columns: Sequence[str]) -> None:
     with pytest.raises(UsageError, match=r"corpus\.columns"):
         CorpusSettings(columns=tuple(columns))
+    with pytest.raises(UsageError, match=r"corpus\.columns"):
+        prepared(write_tsv("a.tsv"), kind="replies", columns=tuple(columns))
+
+
+def test_two_names_of_one_column_are_refused() -> None:
+    with pytest.raises(DataError, match="are the same"):
+        read("a.tsv", "a\tb\nc\td\n", columns=("1", "A"))
 
 
 @pytest.mark.parametrize(

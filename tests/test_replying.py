@@ -285,6 +285,16 @@ def test_every_cell_and_attention_can_be_trained_and_asked(run: Run, cell: str, 
 
 
 @pytest.mark.parametrize(
+    ("columns", "code"), [(["--columns", "a , b"], 0), (["--set", "corpus.columns=b, a"], 0), (["--columns", "a"], 2)]
+)
+def test_columns_are_named_with_a_comma_between_them(run: Run, columns: list[str], code: int) -> None:
+    write_tsv("a.tsv", [("a", "b"), *exchanges()])
+    result = run("train", "a.tsv", *TINY, "--steps", "1", *columns)
+    assert result.code == code, result.err
+    assert code == 0 or "corpus.columns" in result.err
+
+
+@pytest.mark.parametrize(
     ("setting", "kind"),
     [("training.lanes=3", "replies"), ("model.tied=true", "replies"), ("model.attention=dot", "text")],
 )

@@ -117,7 +117,7 @@ def command(
     )
     settings = merge(*({section: {name: options[name]}} for section, name in fields if options[name] is not None))
     if options["columns"] is not None:
-        settings = merge(settings, {"corpus": {"columns": tuple(options["columns"].split(","))}})
+        settings = merge(settings, {"corpus": {"columns": tuple(map(str.strip, options["columns"].split(",")))}})
     if options["me"]:
         from seqgen.mail.threads import digest_of
 

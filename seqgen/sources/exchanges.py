@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -41,6 +42,8 @@ SNIFFED = 512
 LEAST_PAIRS = 20
 BY_NUMBER = "Name the two with --columns, by their names or numbers: --columns 1,2"
 BY_NAME = "Name the two with --columns MESSAGE,REPLY; each row must have both."
+_HALF = re.compile("[\ud800-\udfff]")
+"""What JSON can write and no file of UTF-8 can hold."""
 _Row = tuple[int, Any, Any]
 """The line in which a row begins, its message and its reply."""
 
@@ -135,25 +138,23 @@ def _by_message(rows: Iterator[_Row], name: str, left_out: LeftOut) -> list[Conv
     """The replies to a message as one conversation, so that no message is both learned and held out."""
     found: dict[str, Conversation] = {}
     for line, *sides in rows:
-        texts = [_texts(side) for side in sides]
-        if any(kind is None for kind in texts):
-            left_out.add(f"{name}:{line}", "neither a text nor a list of texts")
-        elif not all(texts):
-            left_out.add(f"{name}:{line}", EMPTY)
-        else:
-            messages, replies = texts
-            assert messages is not None and replies is not None
-            for message in messages:
-                found.setdefault(message, []).extend(Pair(message, reply) for reply in replies)
+        messages, replies = map(_texts, sides)
+        if isinstance(messages, str) or isinstance(replies, str):
+            left_out.add(f"{name}:{line}", messages if isinstance(messages, str) else str(replies))
+            continue
+        for message in messages:
+            found.setdefault(message, []).extend(Pair(message, reply) for reply in replies)
     return list(found.values())
 
 
-def _texts(value: Any) -> list[str] | None:
-    """The texts that are not empty of a value or a list; None: it is neither."""
+def _texts(value: Any) -> list[str] | str:
+    """The texts of a value or a list that are not empty; or why there is none."""
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
-        return None
-    return [each.strip() for each in values if each.strip()]
+        return "neither a text nor a list of texts"
+    if any(_HALF.search(each) for each in values):
+        return "half of a Unicode character"
+    return [each.strip() for each in values if each.strip()] or EMPTY
 
 
 def _json_rows(lines: Iterator[str], asking: Asking, name: str) -> Iterator[_Row]:
@@ -229,6 +230,9 @@ def _columns(count: int) -> str:
 
 def _column_places(header: Sequence[str], asking: Asking, name: str) -> list[int]:
     try:
-        return [place_of(list(header), column, name) for column in asking.columns]
-    except DataError as error:  # which would show the header: where there is none, that is somebody's mail
-        raise DataError("there is no such column, or there are two", where=name, hint=BY_NUMBER) from error
+        places = [place_of(list(header), column, name) for column in asking.columns]
+    except DataError:  # which would show the header: where there is none, that is somebody's mail
+        raise DataError("there is no such column, or there are two", where=name, hint=BY_NUMBER) from None
+    if places[0] == places[1]:
+        raise DataError("both columns that are named are the same", where=name, hint=BY_NUMBER)
+    return places
