@@ -126,7 +126,7 @@ class Checkpoint:
         import torch
         from safetensors.torch import load as load_tensors
 
-        from seqgen.models import CELLS, MODELS
+        from seqgen.models import MODELS
         from seqgen.models.recall import TABLE_SHAPE
 
         path = self.folder / self.manifest.weights
@@ -135,10 +135,7 @@ class Checkpoint:
             recall = weights.pop(RECALL, None)
         except SafetensorError as error:
             raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
-        if self.manifest.model not in MODELS or self.recipe.model.cell not in CELLS:
-            raise CheckpointError(
-                f"unknown model {self.manifest.model!r}", where=str(self.folder), hint="A newer seqgen may know it."
-            )
+        self._check_network()
         alphabet = alphabet_of(tokenizer)
         with torch.device("meta"):
             model = MODELS[self.manifest.model](alphabet, self.recipe.model)
@@ -156,6 +153,29 @@ class Checkpoint:
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         model.recall = None if recall is None else recall.float().to(device)
         return model.to(device).requires_grad_(False).eval()
+
+    def _check_network(self) -> None:
+        """Refuses a network that this seqgen cannot build."""
+        from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
+
+        settings, modality = self.recipe.model, MODALITIES[self.recipe.corpus.kind]
+        for what, name, known in (
+            ("model", self.manifest.model, [modality.model]),
+            ("cell", settings.cell, CELLS),
+            ("attention", settings.attention, [NO_ATTENTION, *ATTENTIONS]),
+        ):
+            if name not in known:
+                raise CheckpointError(
+                    f"unknown {what} {name!r} of {modality.name}",
+                    where=str(self.folder),
+                    hint="A newer seqgen may know it.",
+                )
+        if modality.sequences is not None and settings.hidden % 2:
+            raise CheckpointError(
+                f"model.hidden={settings.hidden} cannot be halved",
+                where=str(self.folder),
+                hint="Train or copy it again.",
+            )
 
     def parameters(self) -> int:
         """How many numbers the model has, from the header of its file."""

@@ -331,12 +331,18 @@ def _check_names(overrides: Overrides) -> None:
 
 
 def _check_model(overrides: Overrides, modality: Modality) -> None:
-    """Refuses what the user has set and the network that learns this kind has no use for."""
+    """Refuses what the user has set and the network that learns this kind has no use for, or cannot have."""
     for name in NOT_OF[modality.model]:
         section, _, setting = name.partition(".")
         value = overrides.get(section, {}).get(setting)
         if value and value != getattr(getattr(Recipe(), section), setting):
             raise UsageError(f"{name} has no meaning for {modality.name}", hint="Leave it out.")
+    hidden = overrides.get("model", {}).get("hidden", 0)
+    if modality.sequences is not None and hidden % 2:
+        raise UsageError(
+            f"model.hidden={hidden} cannot be halved between the two directions in which {modality.name} are read",
+            hint="Choose an even number.",
+        )
 
 
 def _corpus_record(corpus: Corpus) -> dict[str, Any]:

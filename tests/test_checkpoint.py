@@ -95,6 +95,23 @@ def test_a_file_name_that_climbs_out_is_refused(copy: Path) -> None:
         seqgen.load(copy)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.update(model="reply"), "unknown model"),
+        (lambda data: data["recipe"]["corpus"].update(kind="replies"), "unknown model"),
+        (lambda data: data["recipe"]["model"].update(cell="qrnn"), "unknown cell"),
+        (lambda data: data["recipe"]["model"].update(attention="sparse"), "unknown attention"),
+    ],
+)
+def test_a_network_that_is_not_known_is_refused(
+    copy: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    edit(copy, change)
+    with pytest.raises(CheckpointError, match=message):
+        seqgen.load(copy)
+
+
 def test_a_recipe_of_absurd_size_is_refused_before_memory_is_taken(copy: Path) -> None:
     edit(copy, lambda data: data["recipe"]["model"].update(hidden=10**7))
     with pytest.raises(CheckpointError, match="shape"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +18,9 @@ from torch import Tensor
 
 import seqgen
 from seqgen.api import Loaded
+from seqgen.checkpoint import MANIFEST
 from seqgen.decoding.rules import RuleSettings
-from seqgen.errors import DataError, UsageError
+from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.models import ReplyModel
 from seqgen.replying import BEAM, ReplySettings, _unlike
 from seqgen.searching import Found
@@ -302,6 +304,17 @@ def test_a_setting_without_effect_is_refused(run: Run, setting: str, kind: str) 
     write_tsv("a.tsv")
     result = run("train", "a.tsv", "--kind", kind, "--steps", "1", "--set", setting, "--set", "model.hidden=64")
     assert result.code == 2 and setting.partition("=")[0] in result.err
+
+
+def test_an_odd_number_of_units_is_refused(run: Run, trained: Path, tmp_path: Path) -> None:
+    write_tsv("a.tsv")
+    result = run("train", "a.tsv", *TINY, "--steps", "1", "--set", "model.hidden=9")
+    assert result.code == 2 and "even number" in result.err
+    copy = Path(shutil.copytree(trained, tmp_path / "copy"))
+    text = (copy / MANIFEST).read_text(encoding="utf-8")
+    (copy / MANIFEST).write_text(text.replace('"hidden": 48', '"hidden": 49'), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="cannot be halved"):
+        seqgen.load(copy)
 
 
 def test_fewer_than_20_pairs_are_refused(run: Run) -> None:
