@@ -166,10 +166,6 @@ class Loaded:
             DataError: the corpus has changed or cannot be read, or the split is empty.
             UsageError: an unknown split, or one beside another text.
         """
-        if corpora and split:
-            raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
-        if split is not None and split not in SPLITS:
-            raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
         _, part, name = self._part(corpora, split)
         with torch_settings(default_threads(), self.device):
             return evaluate(self.model, self.tokenizer, part, name)
@@ -186,7 +182,7 @@ class Loaded:
 
         Raises:
             DataError: the corpus has changed or cannot be read, or the split is empty.
-            UsageError: this is no model of replies.
+            UsageError: this is no model of replies, an unknown split, or one beside another text.
         """
         replier = self.replier()
         corpus, part, _ = self._part(corpora, split)
@@ -196,6 +192,10 @@ class Loaded:
 
     def _part(self, corpora: tuple[str, ...], split: str | None) -> tuple[Corpus | None, Split, str]:
         """The model's own corpus where it is at hand, the text that is meant, and what that is called."""
+        if corpora and split:
+            raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
+        if split is not None and split not in SPLITS:
+            raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
         corpus = None
         try:
             corpus = reopen_corpus(self.checkpoint)

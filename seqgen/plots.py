@@ -274,15 +274,16 @@ def draw_attention(path: Path, message: Sequence[str], reply: Sequence[str], wei
     """Draws what each piece of a reply looked at of a message: a row for each piece of the reply, dark where it looked.
 
     Args:
-        path: of the picture.
+        path: of the PNG.
         message: its pieces.
         reply: its pieces.
         weights: (reply, message), each row sums to 1.
-    """
-    from matplotlib.figure import Figure
 
+    Raises:
+        OSError: it cannot be written; an older picture is left as it is.
+    """
     width, height = (max(3.0, 1.5 + 0.3 * min(len(pieces), LARGEST_MAP)) for pieces in (message, reply))
-    figure = Figure(figsize=(width, height), dpi=_DOTS, layout="constrained")
+    figure = _new_figure(width, height)
     axes = figure.add_subplot()
     axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=max(0.5, float(weights.max())), aspect="auto")
     axes.set_xticks(range(len(message)), [_shown(piece) for piece in message], rotation=60, ha="left", fontsize=8)
@@ -291,7 +292,7 @@ def draw_attention(path: Path, message: Sequence[str], reply: Sequence[str], wei
     axes.tick_params(length=0)
     axes.set_xlabel("message")
     axes.set_ylabel("reply")
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def _shown(piece: str) -> str:

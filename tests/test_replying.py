@@ -182,6 +182,13 @@ def test_a_picture_of_the_attention_is_drawn_and_not_overwritten(trained: Path, 
     assert run("reply", str(trained), "Where is the rope?", "--attention", "a.png").code == 2
 
 
+@pytest.mark.parametrize("name", ["look", "look.xyz", "new/look.png"])
+def test_a_picture_that_cannot_be_is_refused_before_the_model_is_sought(run: Run, name: str) -> None:
+    Path("look.png").touch()
+    result = run("reply", "no-such-model", "Where is the rope?", "--attention", name)
+    assert result.code == 2 and name.partition("/")[0] in result.err
+
+
 def test_a_message_and_a_whole_mail_are_read_from_standard_input(
     trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +269,14 @@ def test_eval_takes_another_table(trained: Path, run: Run) -> None:
     assert record["split"] == "other.tsv" and record["words"] == 6 + 1 + 1 + 1 + 0 * 2
     refused = run("eval", str(trained), "other.tsv", "--split", "test")
     assert refused.code == 2
+
+
+def test_an_unknown_split_is_refused(model: Loaded) -> None:
+    for measure in (model.evaluate, model.compare_replies):
+        with pytest.raises(UsageError, match="no split"):
+            measure(split="foo")
+        with pytest.raises(UsageError, match="another text"):
+            measure("other.tsv", split="test")
 
 
 def test_a_run_of_replies_that_was_stopped_resumes_bit_for_bit(run: Run) -> None:

@@ -107,7 +107,7 @@ def test_the_split_of_a_card_and_one_that_overrules_it(run: Run) -> None:
     assert "split 50/25/25 by position" in run(*train, "--set", "corpus.split=50/25/25").err
 
 
-@pytest.mark.parametrize("name", ["corpus.png", "new/corpus.png", "."])
+@pytest.mark.parametrize("name", ["corpus.png", "new/corpus.png", ".", "corpus.jpg"])
 def test_a_picture_is_drawn_or_refused_in_words(run: Run, name: str) -> None:
     write("a.txt", PLAIN)
     result = run("corpus", "stats", "a.txt", "--picture", name)

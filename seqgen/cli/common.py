@@ -105,10 +105,34 @@ def check_output(path: Path, force: bool) -> None:
         raise UsageError("this is a folder", where=str(path), hint="Name a file in it.")
     if path.exists() and not force:
         raise UsageError(
-            "this file exists already", where=str(path), hint="Choose another -o, or overwrite it with --force."
+            "this file exists already", where=str(path), hint="Choose another name, or overwrite it with --force."
         )
     if not path.absolute().parent.is_dir():
-        raise UsageError("there is no such folder", where=str(path.parent), hint="Make it first.")
+        raise UsageError("there is no such folder", where=str(path), hint=f"Make {path.parent} first.")
+
+
+def check_picture(path: Path, force: bool) -> None:
+    """Refuses what cannot be a picture, or would overwrite a file, before any work is done.
+
+    Raises:
+        UsageError: as `check_output`, or the name does not end in .png.
+    """
+    check_output(path, force)
+    if path.suffix.lower() != ".png":
+        raise UsageError("pictures are PNG files", where=str(path), hint="Let its name end in .png.")
+
+
+def write_picture(path: Path, draw: Callable[[], None]) -> None:
+    """Draws a picture and says where it is.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        draw()
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
+    say(f"picture: {path}")
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seqgen.cli.common import (
-    check_output,
+    check_picture,
     checkpoint_argument,
     common_options,
     is_quiet,
@@ -17,6 +18,7 @@ from seqgen.cli.common import (
     print_json,
     say,
     write,
+    write_picture,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def command(
     if beam is not None and temperature is not None:
         raise click.UsageError("--beam looks for the likeliest and -t draws at random. Give only one of them.")
     if attention:
-        check_output(attention, force)
+        check_picture(attention, force)
 
     from seqgen.api import load
     from seqgen.decoding.rules import RuleSettings
@@ -141,5 +143,4 @@ def _draw(path: Path, model: Loaded, message: str, reply: Reply) -> None:
     from seqgen.plots import draw_attention
 
     look = model.replier().look(message, reply.text)
-    draw_attention(path, look.message, look.reply, look.weights)
-    say(str(path))
+    write_picture(path, functools.partial(draw_attention, path, look.message, look.reply, look.weights))

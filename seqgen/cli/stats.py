@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import common_options, console, json_option, literal, print_json, say, shown
+from seqgen.cli.common import (
+    check_picture,
+    common_options,
+    console,
+    json_option,
+    literal,
+    print_json,
+    say,
+    shown,
+    write_picture,
+)
 
 if TYPE_CHECKING:
     from seqgen.corpus import Corpus
@@ -40,6 +51,8 @@ def stats(
         "sources": corpora,
         **{name: value for name, value in options.items() if value is not None},
     }
+    if picture:
+        check_picture(picture, force=True)
     corpus = prepare({"corpus": asked, "tokenizer": {"kind": tokenizer} if tokenizer else {}})
     summary = summarize(corpus)
     if picture:
@@ -134,15 +147,13 @@ def _draw(picture: Path, corpora: tuple[str, ...], corpus: Corpus, summary: Summ
     from seqgen.plots import draw_corpus
     from seqgen.sources.tables import count_left_out
 
-    try:
-        draw_corpus(
-            picture,
-            title=", ".join(corpora),
-            lengths=summary.lengths,
-            alphabet=summary.alphabet,
-            splits={name: split.characters for name, split in corpus.splits.items()},
-            left_out={reason: count_left_out(names) for reason, names in corpus.left_out.items()},
-        )
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"--picture {picture} cannot be written: {error}") from error
-    say(f"picture: {picture}")
+    draw = functools.partial(
+        draw_corpus,
+        picture,
+        title=", ".join(corpora),
+        lengths=summary.lengths,
+        alphabet=summary.alphabet,
+        splits={name: split.characters for name, split in corpus.splits.items()},
+        left_out={reason: count_left_out(names) for reason, names in corpus.left_out.items()},
+    )
+    write_picture(picture, draw)
