@@ -135,11 +135,17 @@ def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     [
         ("in.mbox", None, b"", True),
         ("1.eml", None, b"", True),
-        ("m/cur/17:2,S", "cur/17:2,S", b"", True),
-        ("m/new/17.M3P4.host", "new/17.M3P4.host", b"", True),
+        ("m/cur/1204680122.27c448a8-3.mail.host:2,S", "cur/1204680122.27c448a8-3.mail.host:2,S", b"", True),
+        ("m/cur/1204680122.27c448a8-3.mail.host:2,", "1204680122.27c448a8-3.mail.host:2,", b"", True),
+        ("m/new/1204680122.M3P4.host", "new/1204680122.M3P4.host", b"", True),
+        ("m/new/1204680122.M3P4V5_6.host,S=12:2,RS", "1204680122.M3P4V5_6.host,S=12:2,RS", b"", True),
+        ("1204680122_0.345.mail.example.org", None, b"", True),
+        ("1204680122.345.mail.example.pl", None, b"", True),
         ("m/new/notes.txt", "new/notes.txt", b"", False),
-        ("new/18.M1.host", None, b"", True),
-        ("m/new/17", "new/17", b"", True),
+        ("m/new/2024-01.txt", "new/2024-01.txt", b"", False),
+        ("new/1204680122.notes.txt", "new/1204680122.notes.txt", b"", False),
+        ("cur/1204680122.csv", "cur/1204680122.csv", b"", False),
+        ("1204680122_plan.md.txt", None, b"", False),
         ("Sent", None, b"From a@b Mon", True),
         ("Notes", None, b"Frommage", False),
         ("a.txt", None, b"From a@b Mon", False),
@@ -151,7 +157,8 @@ def test_mail_is_known_by_its_name_or_its_beginning(name: str, inside: str | Non
 
 def test_mailboxes_are_replies_and_tables_are_text_until_somebody_says_otherwise() -> None:
     assert guess_kind([Path("a.mbox")]) == "replies"
-    assert guess_kind([Path("cur/17:2,S"), Path("new/18")]) == "replies"
+    assert guess_kind([Path("1204680122.1.host:2,S"), Path("1204680123.2.host")]) == "replies"
+    assert guess_kind([Path("new/2024-01.txt"), Path("cur/1.csv")]) == "text"
     assert guess_kind([Path("a.tsv")]) == "text"
 
 

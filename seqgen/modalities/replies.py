@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 from seqgen.conversations import WHOLE_CONVERSATION, pack, unpack
 from seqgen.modalities.base import Modality, Reason
+from seqgen.modalities.code import SUFFIXES as CODE
 from seqgen.modalities.replying import ReplyWriting
-from seqgen.modalities.text import check_files, read_seed, skip_folder
+from seqgen.modalities.text import FORMATS, check_files, read_seed, skip_folder
+from seqgen.modalities.text import SUFFIXES as TEXT
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 
 MAILBOXES = {".mbox", ".eml"}
-MAILDIR = {"cur", "new", "tmp"}
 VOCABULARIES = ((2_000, 1000), (8_000, 2000), (25_000, 4000))
 """Up to how many different words a corpus is learned in how many pieces."""
 MOST_PIECES = 6000
-WORDS_OF_A_HEAD = 1 << 20
+HEAD = 1 << 20
 """Characters of a file whose words are counted."""
+_DELIVERED = re.compile(r"\d{9,10}[._][^.]*\.")
+"""How the name of a letter in a Maildir begins: the second of its delivery, what makes it unique, and then the host's name."""
+_FLAGS = re.compile(r"[:;!]2,[A-Za-z]*\Z")
+"""How it ends once somebody has seen it: `:2,S`."""
+_ENDINGS = TEXT | FORMATS | CODE | {".json", ".xml", ".zip", ".jpg", ".jpeg", ".png"}
+_DOMAIN = re.compile(r"\.([a-z]{2}|org)", re.IGNORECASE)
+"""An ending that is a host's rather than a file's."""
 
 
 def affinity(path: PurePath) -> float:
-    """Mailboxes and letters; tables and dialogues are text unless the user says otherwise. Names in a Maildir begin with
-    the time."""
-    if path.suffix.lower() in MAILBOXES:
-        return 1.0
-    return 1.0 if path.parent.name in MAILDIR and path.name[:1].isdigit() else 0.0
+    """Mailboxes and letters; tables and dialogues are text unless the user says otherwise."""
+    return 1.0 if path.suffix.lower() in MAILBOXES or _is_delivered(path) else 0.0
+
+
+def _is_delivered(path: PurePath) -> bool:
+    """Whether its name is that of a letter in a Maildir; other files begin with a time, too."""
+    if not _DELIVERED.match(path.name):
+        return False
+    if _FLAGS.search(path.name) or _DOMAIN.fullmatch(path.suffix):
+        return True
+    return path.suffix.lower() not in _ENDINGS
 
 
 def skip_file(path: PurePath, text: str) -> Reason | None:
@@ -41,7 +56,7 @@ def notice(heads: Sequence[str]) -> dict[str, Any]:
     """Pieces of words, the more the more different words there are."""
     words: set[str] = set()
     for head in heads:
-        words.update(head[:WORDS_OF_A_HEAD].split())
+        words.update(head[:HEAD].split())
     size = next((pieces for most, pieces in VOCABULARIES if len(words) <= most), MOST_PIECES)
     return {"kind": "bpe", "vocabulary": size}
 
