@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,6 +123,31 @@ def test_rows_that_are_no_unicode_are_left_out_and_named() -> None:
     rows = '{"message": "a", "reply": "b"}\n{"message": "\\ud800", "reply": "b"}\n{"message": "c", "reply": ["d", "\\udc00"]}\n'
     assert read("a.jsonl", rows, left_out) == [Pair("a", "b")]
     assert left_out.names == {"half of a Unicode character": ["a.jsonl:2", "a.jsonl:3"]}
+
+
+def test_where_nothing_can_be_read_the_first_reason_is_said() -> None:
+    Path("talk").mkdir()
+    Path("talk/a.tsv").write_text(f"{SECRET}\tb\tc\n", encoding="utf-8")
+    Path("talk/b.eml").write_bytes(b"no headers\n")
+    with pytest.raises(DataError, match="3 columns") as caught:
+        prepared("talk", kind="replies")
+    assert str(caught.value.where).endswith("a.tsv:1")
+    write_tsv("talk/c.tsv")
+    assert set(prepared("talk", kind="replies").left_out) == {
+        "3 columns, where a message and a reply are wanted",
+        "no mail: it does not begin with headers",
+    }
+
+
+def test_a_missing_library_for_mail_is_said_though_nobody_named_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "quotequail", None)
+    Path("mail").mkdir()
+    letter = "From: a@b.example\nSubject: s\n\nYes.\n\nOn 4 Mar 2024, at 09:12, Tom <tom@gray.example> wrote:\n> Is it there?\n"
+    Path("mail/a.eml").write_text(letter, encoding="utf-8")
+    write_tsv("mail/b.tsv")
+    with pytest.raises(DataError, match="library for mail is missing") as caught:
+        prepared("mail", kind="replies")
+    assert "seqgen[mail]" in str(caught.value.hint)
 
 
 def test_too_few_pairs_are_refused_with_what_to_do() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from seqgen.conversations import Conversation, Pair, pack
 from seqgen.errors import DataError
+from seqgen.mail.extras import MissingLibraryError
 from seqgen.mail.letters import Letter, read_letters
 from seqgen.mail.masks import mask
 from seqgen.mail.threads import conversations
@@ -65,21 +66,27 @@ def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) 
     """The conversations of each source in their text form; all mail together, since letters answer letters in other files.
 
     Raises:
-        DataError: there are fewer pairs than must be, or nothing in the mail answers anything.
+        DataError: there are fewer pairs than must be, or nothing in the mail answers anything; a library for mail is missing;
+            or no source can be read.
     """
-    mail = [source for source in sources if is_mail(source)]
-    found, letters = 0, []
+    mail, letters, errors, found = [], [], [], 0
     for source in sources:
         try:
-            if source in mail:
+            if is_mail(source):
+                mail.append(source)
                 letters += _letters(source, left_out)
                 continue
             pairs = _masked(_read_pairs(source, left_out, asking), asking.mask)
+        except MissingLibraryError:
+            raise  # else each letter of a folder would be left out for it, and the reason never said
         except DataError as error:
+            errors.append(error)
             yield source, error
             continue
         found += sum(map(len, pairs))
         yield source, pack(pairs)
+    if errors and not letters and not found:
+        raise errors[0]
     if mail:
         threads = _masked(conversations(letters, asking.mine), asking.mask)
         found += sum(map(len, threads))
