@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from seqgen.splits import Split
 from seqgen.tokenizers import Ids, Tokenizer
 
 BATCH_SYMBOLS = 4096
+"""Symbols of the messages that are read at once, and of the replies; padding is counted."""
 
 
 class ReadPairs(NamedTuple):
@@ -51,9 +51,9 @@ def read_pairs(model: Model, split: Split, symbols: int | None = None, dtype: st
     """
     pairs, device = Pairs(split), model.device
     read = np.arange(len(pairs))
-    if symbols is not None:  # some from everywhere, since neighbours are alike
-        share = max(1, math.ceil(len(split) / max(1, symbols)))
-        read = read[::share]
+    if symbols is not None and symbols < len(split):  # some from everywhere, since neighbours are alike
+        count = max(1, round(len(pairs) * symbols / len(split)))
+        read = read[:count] * len(pairs) // count
     nats, right = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
     for batch in pairs.batches(BATCH_SYMBOLS, read):
         exchanges = pairs.exchanges(batch, device)

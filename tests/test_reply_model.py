@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +16,9 @@ from seqgen.models.attention import Memory, attend
 from seqgen.models.layers import State
 from seqgen.models.matching import SWIFTNESS
 from seqgen.optimizers import OPTIMIZERS
+from seqgen.pair_evaluation import read_pairs
 from seqgen.recipe import ModelSettings, TrainingSettings
+from seqgen.splits import Split
 
 SYMBOLS = 13
 MESSAGES = [[3, 4, 5, 0], [6, 0], [7, 8, 9, 10, 11, 12, 0], [0]]
@@ -40,6 +45,14 @@ def batch(places: list[int]) -> Exchanges:
     targets = padded([[*reply, 0] for reply in replies])
     wanted = padded([[1] * (len(reply) + 1) for reply in replies]).bool()
     return Exchanges(padded(messages), lengths, padded([[0, *reply] for reply in replies]), targets, wanted)
+
+
+@pytest.mark.parametrize(("symbols", "pairs"), [(1, 1), (100, 20), (300, 60), (399, 80), (400, 80), (4000, 80)])
+def test_a_look_reads_as_much_as_it_may_from_everywhere(symbols: int, pairs: int) -> None:
+    ids = np.tile([0, 1, 2, 0, 3], 80)
+    read = read_pairs(build(layers=1).float().eval(), Split(ids, np.flatnonzero(ids == 0), 400), symbols).read
+    assert len(read) == pairs and read[0] == 0
+    assert np.diff(read, append=80).max() <= math.ceil(80 / pairs)
 
 
 def nats_of(model: ReplyModel, place: int) -> Tensor:
