@@ -22,7 +22,7 @@ from seqgen.errors import DataError
 from seqgen.machine import DTYPES
 from seqgen.models import Batch, Model
 from seqgen.models.recall import Memory, Observed, candidates_of, learn, raised
-from seqgen.pair_evaluation import read_pairs
+from seqgen.pair_evaluation import guessed, read_pairs, surprise
 from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER, Unit
@@ -242,12 +242,12 @@ def predict(model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lane
         for places, log_p, targets in _read(model, ids, begin, end, dtype, lanes):
             wanted = places < end
             where = places[wanted]
-            result.alone[where] = _nats(log_p, targets)[wanted]
+            result.alone[where] = surprise(log_p, targets)[wanted]
             if model.recall is not None:
                 rows = torch.from_numpy(np.minimum(places, end - 1) - begin)
                 log_p = raised(log_p, model.recall, candidates[rows], kinds[rows]).log_softmax(-1)
-            result.nats[where] = _nats(log_p, targets)[wanted]
-            result.right[where] = (log_p.argmax(-1) == targets).cpu().numpy()[wanted]
+            result.nats[where] = surprise(log_p, targets)[wanted]
+            result.right[where] = guessed(log_p, targets)[wanted]
     return result
 
 
@@ -268,7 +268,7 @@ def learn_recall(
         wanted = places < total
         where = torch.from_numpy(places[wanted])
         rows = torch.from_numpy(np.minimum(places, total - 1))
-        nats[where] = torch.from_numpy(_nats(log_probabilities, targets)[wanted]).float()
+        nats[where] = torch.from_numpy(surprise(log_probabilities, targets)[wanted]).float()
         log_p[where] = log_probabilities.cpu().gather(-1, candidates[rows])[torch.from_numpy(wanted)]
     targets = torch.from_numpy(ids[1:].astype(np.int64))
     table, known = learn(Observed(targets, nats, candidates, kinds, log_p))
@@ -320,10 +320,6 @@ def _read(
                 state = _reset_first(state, model)
             continue
         yield places[:-1], logits.float().log_softmax(-1), window[1:]
-
-
-def _nats(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.float64]:
-    return -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).cpu().double().numpy()
 
 
 def _reset_first(state: Any, model: Model) -> Any:

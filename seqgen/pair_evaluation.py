@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from seqgen.machine import DTYPES
 from seqgen.models import Model
@@ -61,6 +62,16 @@ def read_pairs(model: Model, split: Split, symbols: int | None = None, dtype: st
             logits = model(exchanges)
         log_p = logits.float().log_softmax(-1)
         targets = exchanges.targets[exchanges.wanted]
-        nats.append(-log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).cpu().double().numpy())
-        right.append((log_p.argmax(-1) == targets).cpu().numpy())
+        nats.append(surprise(log_p, targets))
+        right.append(guessed(log_p, targets))
     return ReadPairs(pairs, read, np.concatenate(nats), np.concatenate(right))
+
+
+def surprise(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.float64]:
+    """Nats of each target (...), given log-probabilities (..., symbols)."""
+    return -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1).cpu().double().numpy()
+
+
+def guessed(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.bool_]:
+    """Whether each target is the likeliest symbol."""
+    return (log_p.argmax(-1) == targets).cpu().numpy()
