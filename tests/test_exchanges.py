@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,6 +227,20 @@ def test_few_conversations_are_cut_by_position_between_pairs() -> None:
     assert all(len(corpus.splits[name]) for name in SPLITS)
 
 
+def test_mail_in_folders_of_splits_is_split_by_its_first_letters() -> None:
+    for split, count in (("train", 20), ("valid", 3), ("test", 2)):
+        for number in range(count):
+            head = f"From: bob@example.org\nSubject: s\nMessage-ID: <{split}{number}@x>\n"
+            answer = f"From: ann@example.org\nIn-Reply-To: <{split}{number}@x>\n\nYes, in {split}.\n"
+            for folder, name, mail in ((split, "a", f"{head}\nIs it number {number}?\n"), ("valid", "b", answer)):
+                path = Path("mail", folder, "in", f"{split}{number}{name}.eml")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(mail, encoding="utf-8")
+    corpus = prepared("mail", split="folders")
+    for split, count in (("train", 20), ("valid", 3), ("test", 2)):
+        assert [reply for _, reply in texts(corpus, corpus.splits[split])] == [f"Yes, in {split}."] * count
+
+
 def test_only_replies_are_predicted_by_the_baselines() -> None:
     corpus = prepared(write_tsv("a.tsv"), kind="replies")
     replies = [reply for _, reply in texts(corpus, corpus.splits["train"])]
@@ -282,7 +297,7 @@ def test_two_names_of_one_column_are_refused() -> None:
     ],
 )
 def test_what_has_no_meaning_for_the_kind_is_refused_before_anything_is_read(
-    setting: str, value: object, kind: str
+    setting: str, value: Any, kind: str
 ) -> None:
     Path("a.tsv").write_text(f"{SECRET}\tb\tc\n", encoding="utf-8")
     with pytest.raises(UsageError, match=f"corpus.{setting}") as caught:

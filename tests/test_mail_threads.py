@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterable
 
 import pytest
 
-from seqgen.conversations import Pair
+from seqgen.conversations import Conversation, Pair
 from seqgen.mail.letters import Letter
-from seqgen.mail.threads import conversations, digest_of
+from seqgen.mail.threads import digest_of, threads_of
 
 ANNA, TOM, EVA = "anna@berg.example", "tom@gray.example", "eva@poe.example"
 
 
 def letter(name: str, sender: str, *parents: str, quoted: str = "", text: str = "") -> Letter:
     return Letter(name, parents, sender, text or f"text of {name}", quoted, name)
+
+
+def conversations(letters: Iterable[Letter], mine: list[str] | None = None) -> list[Conversation]:
+    return [thread.pairs for thread in threads_of(letters, mine or [])]
 
 
 ASKED, ANSWER, MORE = letter("a", ANNA), letter("b", TOM, "a"), letter("c", ANNA, "b", "a")
@@ -27,6 +32,12 @@ def test_a_thread_is_one_conversation_of_its_pairs() -> None:
         [Pair("text of a", "text of b"), Pair("text of b", "text of c")],
         [Pair("text of x", "text of y")],
     ]
+
+
+def test_a_thread_knows_its_first_letter_though_that_is_no_reply() -> None:
+    other = [letter("x", EVA), letter("", TOM, quoted="what was asked", text="yes")]
+    assert [thread.first for thread in threads_of([*other, ANSWER, ASKED])] == [other[1], ANSWER]
+    assert [thread.first for thread in threads_of([ASKED, *other, ANSWER])] == [other[1], ASKED]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([ASKED, ANSWER, MORE])))

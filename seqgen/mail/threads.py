@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from seqgen.conversations import Conversation, Pair
 from seqgen.mail.letters import Letter
@@ -11,13 +12,25 @@ from seqgen.mail.letters import Letter
 _DIGEST = 16
 
 
+class Thread(NamedTuple):
+    """What was written about one thing, as far as it is messages and replies.
+
+    Attributes:
+        first: the first of its letters, be it a reply or not.
+        pairs: at least one.
+    """
+
+    first: Letter
+    pairs: Conversation
+
+
 def digest_of(address: str) -> str:
     """What stands for an address where it should not be written: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(address.strip().lower().encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
 
 
-def conversations(letters: Iterable[Letter], mine: Collection[str] = ()) -> list[Conversation]:
-    """The pairs of message and reply among letters, a conversation for each thread, in the order of the letters.
+def threads_of(letters: Iterable[Letter], mine: Collection[str] = ()) -> list[Thread]:
+    """The pairs of message and reply among letters, by thread, in the order of the letters.
 
     The message is the mail that was answered, or else what the reply quotes, or else the nearest earlier mail of the
     thread. Mails belong to a thread if they name a common mail, be it here or not.
@@ -28,18 +41,20 @@ def conversations(letters: Iterable[Letter], mine: Collection[str] = ()) -> list
     """
     kept = _distinct(letters)
     known = {letter.message_id: letter for letter in kept if letter.message_id}
-    threads = _Threads()
+    threads = _Connected()
     for letter in kept:
         threads.join(_ids(letter))
+    firsts: dict[str, Letter] = {}
     found: dict[str, dict[Pair, None]] = {}
     for number, letter in enumerate(kept):
+        thread = threads.root(ids[0]) if (ids := _ids(letter)) else f"\0{number}"
+        firsts.setdefault(thread, letter)
         if mine and digest_of(letter.sender) not in mine:
             continue
         message = _answered(letter, known)
         if message:
-            thread = threads.root(ids[0]) if (ids := _ids(letter)) else f"\0{number}"
             found.setdefault(thread, {}).setdefault(Pair(message, letter.text))
-    return [list(pairs) for pairs in found.values()]
+    return [Thread(firsts[thread], list(pairs)) for thread, pairs in found.items()]
 
 
 def _distinct(letters: Iterable[Letter]) -> list[Letter]:
@@ -69,7 +84,7 @@ def _answered(letter: Letter, known: dict[str, Letter]) -> str:
     return ""
 
 
-class _Threads:
+class _Connected:
     """Which ids are connected: each points to another of its thread, the root to itself."""
 
     def __init__(self) -> None:

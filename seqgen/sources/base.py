@@ -101,4 +101,4 @@ class Asking(NamedTuple):
 
 Converted = Iterator[tuple[Source, str | DataError | None]]
 """Each source with its text; None where it is text already, an error where it cannot be converted. Of several that make one
-text the first stands for all."""
+text one stands for all."""

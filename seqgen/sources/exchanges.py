@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -19,7 +19,7 @@ from seqgen.errors import DataError
 from seqgen.mail.extras import MissingLibraryError
 from seqgen.mail.letters import Letter, read_letters
 from seqgen.mail.masks import mask
-from seqgen.mail.threads import conversations
+from seqgen.mail.threads import Thread, threads_of
 from seqgen.modalities.replies import affinity
 from seqgen.sources.base import Asking, Converted, LeftOut, Source
 from seqgen.sources.documents import lines_of
@@ -63,18 +63,23 @@ def is_mail(source: Source) -> bool:
 
 
 def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) -> Converted:
-    """The conversations of each source in their text form; all mail together, since letters answer letters in other files.
+    """The conversations of each source in their text form. Letters answer letters in other files: the conversations of mail are
+    those of the first source in the folder where their first letter lies, so that folders can say what is held out.
 
     Raises:
         DataError: there are fewer pairs than must be, or nothing in the mail answers anything; a library for mail is missing;
             or no source can be read.
     """
-    mail, letters, errors, found = [], [], [], 0
+    letters, errors, found = [], [], 0
+    mail: dict[PurePath, Source] = {}  # by the folder: the first that lies in it
+    homes: dict[str, Source] = {}  # by the name of a letter
     for source in sources:
         try:
             if is_mail(source):
-                mail.append(source)
-                letters += _letters(source, left_out)
+                read = _letters(source, left_out)
+                home = mail.setdefault((source.inside or PurePath(source.name)).parent, source)
+                homes |= dict.fromkeys((letter.name for letter in read), home)
+                letters += read
                 continue
             pairs = _masked(_read_pairs(source, left_out, asking), asking.mask)
         except MissingLibraryError:
@@ -87,13 +92,12 @@ def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) 
         yield source, pack(pairs)
     if errors and not letters and not found:
         raise errors[0]
-    if mail:
-        threads = _masked(conversations(letters, asking.mine), asking.mask)
-        found += sum(map(len, threads))
-        if threads:
-            yield mail[0], pack(threads)
-        elif len(mail) == len(sources):
-            raise _nothing_answered(len(letters), asking, mail[0].name)
+    threads = threads_of(letters, asking.mine)
+    if mail and not threads and not found:
+        raise _nothing_answered(len(letters), asking, next(iter(mail.values())).name)
+    for home, pairs in _by_home(threads, homes):
+        found += sum(map(len, pairs))
+        yield home, pack(_masked(pairs, asking.mask))
     if found < asking.least:
         raise DataError(
             f"{found} pairs of message and reply, where at least {asking.least} are needed",
@@ -104,6 +108,15 @@ def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) 
 
 def _letters(source: Source, left_out: LeftOut) -> list[Letter]:
     return list(read_letters(source.open, source.name, left_out.add))
+
+
+def _by_home(threads: list[Thread], homes: dict[str, Source]) -> Iterable[tuple[Source, list[Conversation]]]:
+    """The conversations of each source that the first letters of threads are at home in."""
+    found: dict[str, tuple[Source, list[Conversation]]] = {}
+    for first, pairs in threads:
+        home = homes[first.name]
+        found.setdefault(home.name, (home, []))[1].append(pairs)
+    return found.values()
 
 
 def _nothing_answered(letters: int, asking: Asking, name: str) -> DataError:
