@@ -21,6 +21,7 @@ from seqgen.pairs import Pairs
 from seqgen.recipe import CorpusSettings
 from seqgen.sources.base import Asking, LeftOut, Source
 from seqgen.sources.exchanges import convert_exchanges, is_mail
+from seqgen.sources.tables import count_left_out
 from seqgen.splits import SPLITS, Split, replies_in
 from tests.corpora import prepared
 from tests.exchanges import exchanges, write_tsv
@@ -117,6 +118,23 @@ def test_rows_with_an_empty_cell_are_left_out_and_named() -> None:
     rows = '{"message": "a", "reply": "b"}\n{"message": true, "reply": "b"}\n{"message": "c", "reply": null}\n'
     assert read("a.jsonl", rows, left_out) == [Pair("a", "b")]
     assert left_out.names == {"neither a text nor a list of texts": ["a.jsonl:2", "a.jsonl:3"]}
+
+
+def test_of_many_rows_that_are_left_out_the_first_are_named_and_all_are_counted() -> None:
+    left_out = LeftOut()
+    read("a.tsv", "a\tb\n" + "c\t\n" * 3000, left_out)
+    (names,) = left_out.names.values()
+    assert len(names) == 21 and names[-1] == "a.tsv: and 2,980 more rows" and count_left_out(names) == 3000
+
+
+def test_a_broken_message_of_a_mailbox_is_an_error_for_the_strict() -> None:
+    whole = "From: a@x\nSubject: s\n\nWhere is it?\n\n"
+    mailbox = f"From a@x Mon Jan  1 00:00:00 2024\n{whole}From a@x Mon Jan  1 00:00:00 2024\nX: y\n\nno mail\n"
+    with pytest.raises(DataError, match="none answers another"):
+        read("a.mbox", mailbox)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        read("a.mbox", mailbox, LeftOut(strict=True))
+    assert caught.value.where == "a.mbox, message 2"
 
 
 def test_rows_that_are_no_unicode_are_left_out_and_named() -> None:

@@ -17,13 +17,13 @@ from typing import Any
 from seqgen.conversations import Conversation, Pair, pack
 from seqgen.errors import DataError
 from seqgen.mail.extras import MissingLibraryError
-from seqgen.mail.letters import Letter, read_letters
+from seqgen.mail.letters import BROKEN, Letter, read_letters
 from seqgen.mail.masks import mask
 from seqgen.mail.threads import Thread, threads_of
 from seqgen.modalities.replies import affinity
 from seqgen.sources.base import Asking, Converted, LeftOut, Source
 from seqgen.sources.documents import lines_of
-from seqgen.sources.tables import ABSENT, EMPTY, objects_of, place_of, rows_of, value_at
+from seqgen.sources.tables import ABSENT, EMPTY, Account, objects_of, place_of, rows_of, value_at
 from seqgen.sources.texts import read_text
 
 COLUMNS = (
@@ -107,7 +107,10 @@ def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) 
 
 
 def _letters(source: Source, left_out: LeftOut) -> list[Letter]:
-    return list(read_letters(source.open, source.name, left_out.add))
+    def leave_out(place: str, reason: str) -> None:
+        (left_out.refuse if reason == BROKEN else left_out.add)(place, reason)
+
+    return list(read_letters(source.open, source.name, leave_out))
 
 
 def _by_home(threads: list[Thread], homes: dict[str, Source]) -> Iterable[tuple[Source, list[Conversation]]]:
@@ -157,13 +160,15 @@ def _dialogues(lines: Iterator[str]) -> list[Conversation]:
 def _by_message(rows: Iterator[_Row], name: str, left_out: LeftOut) -> list[Conversation]:
     """The replies to a message as one conversation, so that no message is both learned and held out."""
     found: dict[str, Conversation] = {}
+    account = Account(name, left_out.add)
     for line, *sides in rows:
         messages, replies = map(_texts, sides)
         if isinstance(messages, str) or isinstance(replies, str):
-            left_out.add(f"{name}:{line}", messages if isinstance(messages, str) else str(replies))
+            account.add(f"{name}:{line}", messages if isinstance(messages, str) else str(replies))
             continue
         for message in messages:
             found.setdefault(message, []).extend(Pair(message, reply) for reply in replies)
+    account.close()
     return list(found.values())
 
 

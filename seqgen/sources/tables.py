@@ -57,12 +57,12 @@ def read_column(lines: Iterable[str], suffix: str, column: str, name: str, leave
         DataError: no such column, or a row that cannot be read (with its line).
     """
     read = _read_csv if suffix in _QUOTED else _read_json
-    account = _Account(name, leave_out)
+    account = Account(name, leave_out)
     yield from read(lines, suffix, column, name, account.add)
     account.close()
 
 
-class _Account:
+class Account:
     """Names the first rows that are left out and counts the others, so that a table of any length can be told of."""
 
     def __init__(self, name: str, leave_out: LeaveOut) -> None:
@@ -70,6 +70,7 @@ class _Account:
         self._counts: Counter[str] = Counter()
 
     def add(self, row: str, reason: str) -> None:
+        """One row."""
         self._counts[reason] += 1
         if self._counts[reason] <= NAMED_ROWS:
             self._leave_out(row, reason)
