@@ -112,19 +112,20 @@ class Loaded:
         """The same for many messages, which are answered side by side."""
         replier = self.replier()
         for message in messages:
-            self._check(message)
-            if not message.strip():
-                raise DataError("the message is empty", hint="Give a message to answer.")
+            self._check_message(message)
         with torch_settings(default_threads(), self.device):
-            return replier.replies([" ".join(message.split()) for message in messages], settings)
+            return replier.replies(messages, settings)
 
     def nearest_messages(self, message: str, count: int) -> list[Near]:
         """The training messages whose thought vectors lie nearest to that of a message.
 
         Raises:
-            DataError: the model's own corpus has changed or cannot be read.
+            UsageError: this is no model of replies.
+            DataError: the message is empty or cannot be read, or the model's own corpus has changed or cannot be read.
         """
-        return self.replier().nearest(message, reopen_corpus(self.checkpoint).splits["train"], count)
+        replier = self.replier()
+        self._check_message(message)
+        return replier.nearest(message, reopen_corpus(self.checkpoint).splits["train"], count)
 
     def replier(self) -> Replier:
         """What answers messages.
@@ -280,6 +281,11 @@ class Loaded:
     def _prompt(self, text: str) -> list[int]:
         self._check(text)
         return [DOCUMENT, *self.tokenizer.encode(text).tolist()]
+
+    def _check_message(self, message: str) -> None:
+        self._check(message)
+        if not message.strip():
+            raise DataError("the message is empty", hint="Give a message to answer.")
 
     def _check(self, text: str) -> None:
         if any("\ud800" <= character <= "\udfff" for character in text):

@@ -37,5 +37,10 @@ def unpack(text: str) -> Conversation:
     return [Pair(message, reply) for message, _, reply in parts if reply]
 
 
+def tidy(text: str) -> str:
+    """A message or a reply as it is learned: without separators, and without blanks at its ends."""
+    return text.translate(_SEPARATORS).strip()
+
+
 def _pack_pair(pair: Pair) -> str:
-    return REPLY.join(part.translate(_SEPARATORS).strip() for part in pair)
+    return REPLY.join(map(tidy, pair))

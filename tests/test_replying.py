@@ -19,6 +19,7 @@ from torch import Tensor
 import seqgen
 from seqgen.api import Loaded
 from seqgen.checkpoint import MANIFEST
+from seqgen.conversations import Pair, pack, unpack
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.models import ReplyModel
@@ -120,6 +121,13 @@ def test_a_reply_begun_is_completed(model: Loaded) -> None:
             assert all(reply.text.startswith(start.strip()) for reply in model.reply("Where is the rope?", settings))
 
 
+def test_a_message_is_read_as_it_would_have_been_learned(model: Loaded) -> None:
+    asked, odd = "Where is\n\nthe rope?", " Where is\n\nthe\x1frope?\x1d\n"
+    assert unpack(pack([[Pair(odd, "Here.")]])) == [Pair(asked, "Here.")]
+    assert model.replier()._message(odd) == model.prompt(odd) == [*model.tokenizer.encode(asked).tolist(), 0]
+    assert model.reply(odd) == model.reply(asked)
+
+
 def test_the_score_is_what_the_model_gives_the_reply(model: Loaded) -> None:
     reply = model.reply("Where is the rope?", ReplySettings(count=1))[0]
     replier = model.replier()
@@ -216,8 +224,10 @@ def test_no_message_is_too_strange_to_be_answered(trained: Path, run: Run, messa
 
 
 @pytest.mark.parametrize("message", ["", " \n\t"])
-def test_an_empty_message_is_refused(trained: Path, run: Run, message: str) -> None:
+def test_an_empty_message_is_refused(trained: Path, model: Loaded, run: Run, message: str) -> None:
     assert "empty" in run("reply", str(trained), message).refusal()
+    with pytest.raises(DataError, match="empty"):
+        model.nearest_messages(message, 1)
 
 
 def test_standard_input_that_is_no_text_is_refused(trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from seqgen.conversations import WHOLE_CONVERSATION, pack, unpack
+from seqgen.conversations import WHOLE_CONVERSATION, pack, tidy, unpack
 from seqgen.modalities.base import Modality, Reason
 from seqgen.modalities.code import SUFFIXES as CODE
 from seqgen.modalities.replying import ReplyWriting
@@ -82,8 +82,8 @@ def divide(text: str, shares: Sequence[float]) -> list[str]:
 
 
 def prompt(tokenizer: Tokenizer, seed: str) -> list[int]:
-    """A message, and its end."""
-    return [*tokenizer.encode(seed).tolist(), DOCUMENT]
+    """A message as it would have been learned, and its end."""
+    return [*tokenizer.encode(tidy(seed)).tolist(), DOCUMENT]
 
 
 def end(text: str) -> int | None:
