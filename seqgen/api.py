@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,20 @@ from seqgen.writing import Rendering, Writing
 
 COMPARED = 64
 """Symbols of a seed that tell whether it is the beginning of a document."""
+
+
+class _Part(NamedTuple):
+    """Text to measure a model on.
+
+    Attributes:
+        corpus: the model's own, where it is at hand.
+        split: the text.
+        name: what it is called.
+    """
+
+    corpus: Corpus | None
+    split: Split
+    name: str
 
 
 class Loaded:
@@ -167,9 +181,7 @@ class Loaded:
             DataError: the corpus has changed or cannot be read, or the split is empty.
             UsageError: an unknown split, or one beside another text.
         """
-        _, part, name = self._part(corpora, split)
-        with torch_settings(default_threads(), self.device):
-            return evaluate(self.model, self.tokenizer, part, name)
+        return self._evaluated(self._part(corpora, split))
 
     def compare_replies(
         self, *corpora: str, split: str | None = None, settings: ComparisonSettings | None = None
@@ -185,14 +197,28 @@ class Loaded:
             DataError: the corpus has changed or cannot be read, or the split is empty.
             UsageError: this is no model of replies, an unknown split, or one beside another text.
         """
-        replier = self.replier()
-        corpus, part, _ = self._part(corpora, split)
-        learned = None if corpus is None else corpus.splits["train"]
-        with torch_settings(default_threads(), self.device):
-            return compare_replies(replier, part, learned, settings or ComparisonSettings())
+        self.replier()
+        return self._compared(self._part(corpora, split), settings)
 
-    def _part(self, corpora: tuple[str, ...], split: str | None) -> tuple[Corpus | None, Split, str]:
-        """The model's own corpus where it is at hand, the text that is meant, and what that is called."""
+    def evaluate_replies(
+        self, *corpora: str, split: str | None = None, settings: ComparisonSettings | None = None
+    ) -> tuple[Evaluation, dict[str, Quality]]:
+        """What `evaluate` and `compare_replies` say, of a corpus that is read once for both."""
+        self.replier()
+        part = self._part(corpora, split)
+        return self._evaluated(part), self._compared(part, settings)
+
+    def _evaluated(self, part: _Part) -> Evaluation:
+        with torch_settings(default_threads(), self.device):
+            return evaluate(self.model, self.tokenizer, part.split, part.name)
+
+    def _compared(self, part: _Part, settings: ComparisonSettings | None) -> dict[str, Quality]:
+        learned = None if part.corpus is None else part.corpus.splits["train"]
+        with torch_settings(default_threads(), self.device):
+            return compare_replies(self.replier(), part.split, learned, settings or ComparisonSettings())
+
+    def _part(self, corpora: tuple[str, ...], split: str | None) -> _Part:
+        """The text that is meant."""
         if corpora and split:
             raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
         if split is not None and split not in SPLITS:
@@ -206,10 +232,10 @@ class Loaded:
         if corpora:
             recipe = self.checkpoint.recipe
             part = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, corpus)
-            return corpus, part, ", ".join(corpora)
+            return _Part(corpus, part, ", ".join(corpora))
         assert corpus is not None
         split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
-        return corpus, corpus.with_baselines().with_xz(split).splits[split], split
+        return _Part(corpus, corpus.with_baselines().with_xz(split).splits[split], split)
 
     def compare(self, count: int = 100, random_seed: int = 0) -> list[Likeness]:
         """What samples without a seed are like, at the default settings, beside what held-out documents are like.

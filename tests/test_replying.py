@@ -17,12 +17,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import seqgen
+from seqgen import api
 from seqgen.api import Loaded
 from seqgen.checkpoint import MANIFEST
 from seqgen.conversations import Pair, pack, unpack
+from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.models import ReplyModel
+from seqgen.reply_evaluation import ComparisonSettings
 from seqgen.replying import BEAM, ReplySettings, _unlike
 from seqgen.searching import Found
 from tests.commands import Run
@@ -411,6 +414,33 @@ def test_whether_it_matches_is_taken_over(run: Run, matching: float) -> None:
 
 def test_the_help_names_the_beam_that_is_used(run: Run) -> None:
     assert f"Default {BEAM}." in " ".join(run("reply", "--help").out.split())
+
+
+def test_the_help_names_the_numbers_that_are_used(run: Run) -> None:
+    helps = {verb: " ".join(run(verb, "--help").out.split()) for verb in ("reply", "eval")}
+    assert f"How many replies. Default {ReplySettings().count}." in helps["reply"]
+    assert f"followed at once. Default {ComparisonSettings().beam}." in helps["eval"]
+    assert f"the answers measured, {ComparisonSettings().messages} where not given" in helps["eval"]
+
+
+def test_another_corpus_is_read_once_for_all_that_eval_says(
+    trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr(api, "read_split", lambda *asked: read.append(asked) or read_split(*asked))  # type: ignore[func-returns-value]
+    assert run("eval", str(trained), write_tsv("other.tsv", exchanges()[:4]), "--beam", "1").code == 0
+    assert len(read) == 1
+
+
+def test_what_a_model_of_text_has_no_use_for_is_refused_before_it_is_measured(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.txt").write_text("some words, again and again\n" * 200, encoding="utf-8")
+    assert run("train", "a.txt", "--set", "model.hidden=8", "--steps", "2", "--threads", "1").code == 0
+    monkeypatch.setattr(api, "evaluate", None)
+    for option in (["--beam", "2"], ["--tokenized"], ["--samples", "2"]):
+        result = run("eval", "a", *option)
+        assert result.code == 2 and option[0] in result.err, result.err
 
 
 def test_an_unreadable_message_is_an_error_of_data(model: Loaded) -> None:

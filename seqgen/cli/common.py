@@ -48,6 +48,11 @@ def checkpoint_argument(command: Command) -> Command:
     return click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=_complete_checkpoint)(command)
 
 
+def only_given(**options: Any) -> dict[str, Any]:
+    """The options that the user gave; for the others the defaults of the settings hold."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def say(message: str, **style: Any) -> None:
     """Words for people, on stderr, unless `--quiet`."""
     context = click.get_current_context(silent=True)

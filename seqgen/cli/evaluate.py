@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import checkpoint_argument, common_options, console, json_option, literal, print_json
+from seqgen.cli.common import checkpoint_argument, common_options, console, json_option, literal, only_given, print_json
 
 if TYPE_CHECKING:
     from seqgen.modalities import Likeness
@@ -71,15 +71,19 @@ def command(
     from seqgen.reply_evaluation import ComparisonSettings
 
     model = load(checkpoint, device)
-    result = model.evaluate(*corpus, split=split)
     answers = model.modality.sequences is not None
     if not answers and (beam or tokenized):
         raise click.UsageError("--beam and --tokenized are for models of replies.")
-    likenesses = model.compare(samples, random_seed) if samples and not answers else []
-    qualities = {}
+    likenesses: Sequence[Likeness] = []
+    qualities: Mapping[str, Quality] = {}
     if answers:
-        comparison = ComparisonSettings(samples or 1000, beam or 5, tokenized)
-        qualities = model.compare_replies(*corpus, split=split, settings=comparison)
+        comparison = ComparisonSettings(**only_given(messages=samples, beam=beam), tokenized=tokenized)
+        result, qualities = model.evaluate_replies(*corpus, split=split, settings=comparison)
+    else:
+        likenesses = (
+            model.compare(samples, random_seed) if samples else []
+        )  # first, since it refuses what it cannot measure
+        result = model.evaluate(*corpus, split=split)
     if as_json:
         compared: dict[str, Any] = {"samples": [vars(likeness) for likeness in likenesses]} if likenesses else {}
         compared |= {"replies": {name: vars(quality) for name, quality in qualities.items()}} if answers else {}

@@ -15,6 +15,7 @@ from seqgen.cli.common import (
     common_options,
     is_quiet,
     json_option,
+    only_given,
     print_json,
     say,
     write,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @checkpoint_argument
 @click.argument("message", metavar="[MESSAGE|-]", required=False)
 @click.option("--start", metavar="TEXT", default="", help='Complete a reply that begins so: --start "Yes, "')
-@click.option("--count", metavar="N", type=click.IntRange(1, 50), default=3, help="How many replies. Default 3.")
+@click.option("--count", metavar="N", type=click.IntRange(1, 50), help="How many replies. Default 3.")
 @click.option(
     "--beam", metavar="N", type=click.IntRange(1, 64), help="How many are followed at once for each reply. Default 8."
 )
@@ -68,7 +69,7 @@ def command(
     checkpoint: str,
     message: str | None,
     start: str,
-    count: int,
+    count: int | None,
     beam: int | None,
     temperature: float | None,
     length: int | None,
@@ -97,11 +98,12 @@ def command(
     from seqgen.api import load
     from seqgen.decoding.rules import RuleSettings
     from seqgen.generation import new_random_seed
-    from seqgen.replying import BEAM, ReplySettings
+    from seqgen.replying import ReplySettings
 
     random_seed = new_random_seed() if random_seed is None else random_seed
     rules = None if temperature is None else RuleSettings(temperature=temperature)
-    settings = ReplySettings(count, beam or BEAM, start, rules, length, random_seed)
+    given = only_given(count=count, beam=beam)
+    settings = ReplySettings(**given, start=start, rules=rules, words=length, random_seed=random_seed)
     model = load(checkpoint, device)
     model.replier()  # refuses a model of another kind before anything is read
     text = _read(message)
