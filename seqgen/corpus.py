@@ -35,7 +35,7 @@ from seqgen.conversations import WHOLE_CONVERSATION
 from seqgen.errors import DataError, UsageError
 from seqgen.modalities import MODALITIES, Modality
 from seqgen.passes import Texts
-from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings, check_columns
+from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings, check_pairs
 from seqgen.sources import (
     LeftOut,
     Source,
@@ -369,7 +369,7 @@ def _corpus(entry: Entry, fresh: bool) -> Corpus:
 
 def _check(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> None:
     check_encoding(corpus.get("encoding", "utf-8"))
-    check_columns(corpus.get("columns", ()))
+    check_pairs(corpus.get("columns", ()), corpus.get("me", ()))
     for value, table, what in (
         (corpus.get("kind"), MODALITIES, "kind {!r} of corpus"),
         (tokenizer.get("kind"), TOKENIZERS, "tokenizer {!r}"),

@@ -64,7 +64,7 @@ class CorpusSettings:
 
     def __post_init__(self) -> None:
         self.shares  # noqa: B018 - refuses a split that cannot be meant
-        check_columns(self.columns)
+        check_pairs(self.columns, self.me)
         if not self.documents:
             raise UsageError(
                 "corpus.documents is empty", hint="Give file, line, blank-line, or the separator to cut at."
@@ -357,17 +357,19 @@ def check_overrides(data: Mapping[str, Any]) -> Overrides:
     return checked
 
 
-def check_columns(columns: Sequence[str]) -> None:
-    """Refuses columns of a table of pairs that are not two.
+def check_pairs(columns: Sequence[str], me: Sequence[str]) -> None:
+    """Refuses columns of a table of pairs that are not two, and addresses as they are written.
 
     Raises:
-        UsageError: they are fewer, more, or one of them twice.
+        UsageError: there are fewer columns, more, or one of them twice; or an address where its digest belongs.
     """
     if columns and not len(set(columns)) == len(columns) == 2:
         raise UsageError(
             f"corpus.columns={','.join(columns)} does not name two columns",
             hint="Name that of the message and that of the reply: --columns question,answer",
         )
+    if any("@" in digest for digest in me):
+        raise UsageError("corpus.me holds an address, and not a part of its SHA-256", hint="Give it with --me ADDRESS.")
 
 
 def parse_assignment(text: str) -> tuple[str, str, Any]:

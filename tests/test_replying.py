@@ -359,7 +359,8 @@ def test_no_private_text_stands_in_info_or_in_what_training_says(run: Run) -> No
     assert all("zebra" not in text for text in (trained.err, trained.out, *informed))
 
 
-def test_of_mail_only_what_i_wrote_is_learned(run: Run) -> None:
+def mailbox() -> str:
+    """25 threads, in each of which Ann answers Bob and he thanks her."""
     mails = [
         f"From {who}@example.org Mon Jan  1 00:00:00 2024\nFrom: {who.title()} <{who}@example.org>\nTo: x@example.org\n"
         f"Subject: s\nMessage-ID: <{number}@x>\n{answers}\n{text}\n\n"
@@ -371,6 +372,31 @@ def test_of_mail_only_what_i_wrote_is_learned(run: Run) -> None:
         )
     ]
     Path("a.mbox").write_text("".join(mails), encoding="utf-8")
+    return "a.mbox"
+
+
+def test_stats_read_a_table_and_mail_as_train_does(run: Run) -> None:
+    (whole,) = run("corpus", "stats", mailbox(), "--json").json()
+    (mine,) = run("corpus", "stats", "a.mbox", "--me", "Ann@example.org", "--json").json()
+    assert (whole["documents"], mine["documents"], mine["kind"]) == (25, 25, "replies")
+    assert mine["characters"] < whole["characters"]
+    Path("b.tsv").write_text(
+        "\n".join(f"{number}\tWhere is {number}?\tHere." for number in range(30)), encoding="utf-8"
+    )
+    refused = run("corpus", "stats", "b.tsv", "--kind", "replies")
+    assert refused.code == 3 and "--columns" in refused.err
+    (table,) = run("corpus", "stats", "b.tsv", "--kind", "replies", "--columns", "2, 3", "--json").json()
+    assert table["documents"] == 30
+
+
+def test_an_address_among_the_settings_is_refused(run: Run) -> None:
+    for setting in ("corpus.me=ann@example.org", "corpus.me=0123456789abcdef,ann@example.org"):
+        result = run("train", mailbox(), "--steps", "1", "--set", setting)
+        assert result.code == 2 and "--me" in result.err and "ann@" not in result.err
+
+
+def test_of_mail_only_what_i_wrote_is_learned(run: Run) -> None:
+    mailbox()
     assert (
         run("train", "a.mbox", *TINY[:2], "--steps", "3", "--me", "Ann@example.org", "--set", "model.hidden=8").code
         == 0

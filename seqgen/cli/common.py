@@ -43,6 +43,25 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one object a line.")(command)
 
 
+def pair_options(command: Command) -> Command:
+    """`--columns` and `--me`: what of tables and of mail is message and reply, as settings of a corpus."""
+    columns = click.option(
+        "--columns",
+        metavar="MESSAGE,REPLY",
+        callback=lambda context, parameter, value: None if value is None else tuple(map(str.strip, value.split(","))),
+        help="Replies: the two columns of a table, by name or number. Default: those called message and reply and the "
+        "like, or the only two.",
+    )
+    mine = click.option(
+        "--me",
+        metavar="ADDRESS",
+        multiple=True,
+        callback=_digests,
+        help="Replies from mail: learn only what was written from this address. Can be repeated.",
+    )
+    return columns(mine(command))
+
+
 def checkpoint_argument(command: Command) -> Command:
     """CHECKPOINT, completed from `./checkpoints`."""
     return click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=_complete_checkpoint)(command)
@@ -174,6 +193,15 @@ def numbered(path: Path, index: int, count: int) -> Path:
 def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
         context.find_root().meta["quiet"] = True
+
+
+def _digests(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What stands for addresses in settings; None where none is given."""
+    if not value:
+        return None
+    from seqgen.mail.threads import digest_of
+
+    return tuple(map(digest_of, value))
 
 
 def _complete_checkpoint(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

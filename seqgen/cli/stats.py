@@ -14,6 +14,8 @@ from seqgen.cli.common import (
     console,
     json_option,
     literal,
+    only_given,
+    pair_options,
     print_json,
     say,
     shown,
@@ -30,17 +32,16 @@ SHOWN_CHARACTERS = 40
 
 @click.command(short_help="Say what a corpus holds and what is left out.")
 @click.argument("corpora", metavar="CORPUS...", nargs=-1, required=True)
-@click.option("--kind", metavar="KIND", help="text, code or music. Default: guessed.")
+@click.option("--kind", metavar="KIND", help="text, code, music or replies. Default: guessed.")
 @click.option("--documents", metavar="HOW", help="file, line, blank-line, or a separator. Default: guessed.")
 @click.option("--column", metavar="NAME", help="The column of a table (CSV, TSV, JSONL) to read.")
+@pair_options
 @click.option("--encoding", metavar="NAME", help="The text encoding of the files. Default utf-8.")
 @click.option("--tokenizer", metavar="NAME", help="What a symbol is. Default: chosen for the corpus.")
 @click.option("--picture", metavar="FILE.png", type=click.Path(path_type=Path), help="Also draw it.")
 @json_option
 @common_options
-def stats(
-    corpora: tuple[str, ...], picture: Path | None, tokenizer: str | None, as_json: bool, **options: str | None
-) -> None:
+def stats(corpora: tuple[str, ...], picture: Path | None, tokenizer: str | None, as_json: bool, **options: Any) -> None:
     """Say what a corpus holds as seqgen train would read it: sizes, documents, alphabet, repetition, and what is left
     out and why.
     """
@@ -49,7 +50,7 @@ def stats(
 
     asked: dict[str, Any] = {
         "sources": corpora,
-        **{name: value for name, value in options.items() if value is not None},
+        **only_given(**options),
     }
     if picture:
         check_picture(picture, force=True)

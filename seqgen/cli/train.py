@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import common_options, is_quiet, json_option, print_json, say
+from seqgen.cli.common import common_options, is_quiet, json_option, pair_options, print_json, say
 from seqgen.cli.main import STARTED
 from seqgen.recipe import merge, parse_assignment
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seqgen.progress import Outcome
 
 
-@click.command(short_help="Train a model on text, code or music of your own.")
+@click.command(short_help="Train a model on text, code, music or replies of your own.")
 @click.argument("corpora", metavar="CORPUS...", nargs=-1)
 @click.option(
     "--time", metavar="TIME", help="Wall time to spend: 90s, 3m, 1h30m; with --resume, +10m adds to it. Default 3m."
@@ -37,18 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--column", metavar="NAME", help="The column of a table (CSV, TSV, JSONL) to learn; each value is a document."
 )
-@click.option(
-    "--columns",
-    metavar="MESSAGE,REPLY",
-    help="Replies: the two columns of a table, by name or number. Default: those called message and reply and the like, "
-    "or the only two.",
-)
-@click.option(
-    "--me",
-    metavar="ADDRESS",
-    multiple=True,
-    help="Replies from mail: learn only what was written from this address. Can be repeated.",
-)
+@pair_options
 @click.option("--encoding", metavar="NAME", help="The text encoding of the files. Default utf-8.")
 @click.option(
     "--tokenizer",
@@ -112,16 +101,12 @@ def command(
         ("corpus", "kind"),
         ("corpus", "documents"),
         ("corpus", "column"),
+        ("corpus", "columns"),
+        ("corpus", "me"),
         ("corpus", "encoding"),
         ("model", "cell"),
     )
     settings = merge(*({section: {name: options[name]}} for section, name in fields if options[name] is not None))
-    if options["columns"] is not None:
-        settings = merge(settings, {"corpus": {"columns": tuple(map(str.strip, options["columns"].split(",")))}})
-    if options["me"]:
-        from seqgen.mail.threads import digest_of
-
-        settings = merge(settings, {"corpus": {"me": tuple(map(digest_of, options["me"]))}})
     if options["tokenizer"] is not None:
         settings = merge(settings, {"tokenizer": {"kind": options["tokenizer"]}})
     for assignment in assignments:
