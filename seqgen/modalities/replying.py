@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from seqgen.modalities.base import Modality
 from seqgen.modalities.streaming import TextWriting
@@ -23,7 +22,7 @@ class ReplyWriting(TextWriting):
         tokenizer: turns ids into bytes.
         settings: length in words, and stop texts.
         opening: the message, of which nothing is written.
-        seed: the same as text.
+        seed: the same as text, likewise.
 
     Raises:
         UsageError: a limit that only music has.
@@ -32,26 +31,8 @@ class ReplyWriting(TextWriting):
     def __init__(
         self, modality: Modality, tokenizer: Tokenizer, settings: Limits, opening: Opening, seed: str = ""
     ) -> None:
-        super().__init__(modality, tokenizer, settings, Opening([]), seed)
+        super().__init__(modality, tokenizer, settings, Opening([]))
         self._words = MOST_WORDS if settings.length is None else settings.length
-
-    def begin(self) -> str:
-        """Nothing: the message is not a part of the reply."""
-        return ""
-
-    @property
-    def whole(self) -> str:
-        """The reply."""
-        return self.text
-
-    @property
-    def data(self) -> bytes:
-        """The reply as raw bytes."""
-        return self.written
-
-    def to_dict(self) -> dict[str, Any]:
-        """The reply."""
-        return {"text": self.text, "continuation": self.text}
 
     def _end_of_length(self) -> list[tuple[int, str]]:
         words = list(_WORD.finditer(self.text))
