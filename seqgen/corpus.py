@@ -407,7 +407,7 @@ def _place(
     """Where the cache keeps these sources with these settings: another place for each difference that matters."""
     wanted = {**corpus, "sources": [absolute_source(name) for name in corpus.get("sources", ())]}
     extended = hashlib.sha256(base.to_bytes()).hexdigest() if base else ""
-    said = [card.kind, card.documents, card.split] if card else []
+    said = [card.kind, card.documents, card.split, card.mask] if card else []
     parts = [VERSION, [source.stamp() for source in sources], said, readers(), wanted, tokenizer, extended]
     return (
         cache_folder()

@@ -35,6 +35,7 @@ class Inheritance:
         shape: its network's settings, as far as they must be the same.
         weights: its tensors.
         learned_from: the sources of its corpus.
+        kind: of its corpus.
     """
 
     source: Path
@@ -44,7 +45,6 @@ class Inheritance:
     weights: dict[str, Tensor]
     learned_from: tuple[str, ...]
     kind: str
-    """Of its corpus."""
 
     def check(self, overrides: Overrides) -> None:
         """Refuses settings that contradict what is taken over.

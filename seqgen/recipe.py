@@ -155,7 +155,6 @@ class ModelSettings:
     """Share of the recurrent weights that are zero for a window (Merity et al. 2018, section 2)."""
     label_smoothing: float = 0.0
     """Replies: share of the probability that training wants spread over all symbols (Szegedy et al. 2016, section 7)."""
-
     matching: float = 0.0
     """Replies: weight of a second task in training, to pick each message's own reply among those of the batch by what both are
     about (Henderson et al. 2017); replies are then chosen by that, too. 0: none."""

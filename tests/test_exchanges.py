@@ -278,6 +278,17 @@ def test_masks_are_for_mail_and_for_who_wants_them() -> None:
         assert all(pair == ("Is [number] right?", "No, [number] is.") for pair in texts(masked, masked.splits[name]))
 
 
+def test_a_card_that_says_masks_now_is_prepared_anew() -> None:
+    Path("talk").mkdir()
+    Path("corpora").mkdir()
+    write_tsv("talk/a.tsv", [(f"Is {number} right?", "Yes.") for number in range(30)])
+    card = 'title = "t"\nkind = "replies"\ndocuments = "conversation"\nlicence = "mine"\nsplit = "90/5/5"\n'
+    for mask in (False, True):
+        text = f"{card}mask = {str(mask).lower()}\n[source]\nfolder = '../talk'\n"
+        Path("corpora/mine.toml").write_text(text, encoding="utf-8")
+        assert prepared("mine").settings.mask is mask
+
+
 def test_another_table_is_read_as_the_model_reads() -> None:
     corpus = prepared(write_tsv("a.tsv"), kind="replies")
     other = read_split(

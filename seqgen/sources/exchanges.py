@@ -41,6 +41,7 @@ COLUMNS = (
 SNIFFED = 512
 """Bytes of a file without an ending that tell whether it is a mailbox."""
 LEAST_PAIRS = 20
+"""Pairs that a corpus must have to be learned."""
 BY_NUMBER = "Name the two with --columns, by their names or numbers: --columns 1,2"
 BY_NAME = "Name the two with --columns MESSAGE,REPLY; each row must have both."
 _HALF = re.compile("[\ud800-\udfff]")
