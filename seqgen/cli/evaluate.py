@@ -54,12 +54,15 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure how well a model predicts text or music that it has not seen, beside simple baselines.
+    """Measure how well a model predicts text, music or replies that it has not seen, beside simple baselines.
 
     Without CORPUS that is what was held out of the model's own corpus. The unit is bits per character; of music, nats per
     note. In the same unit and on the same text: the model without what it recalls of the document that it reads, if it has
     learned to; the best n-gram, which only counts (modified Kneser-Ney, its order chosen on validation text); and, of text,
     what xz -9 needs when it has just seen the training text.
+
+    A model of replies predicts each real reply, given its message. It also answers the messages itself; what its replies are
+    like stands beside the real ones, the most frequent one and the reply to the nearest message that was learned.
 
     \b
         seqgen eval bach --samples 100      also what samples are like, beside held-out pieces
