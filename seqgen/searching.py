@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from seqgen.errors import UsageError
 from seqgen.models import Model
@@ -48,16 +47,16 @@ class Found(NamedTuple):
 
 
 class _Beams:
-    """The sequences that are followed for some prompts: rows stand by prompt and rank."""
+    """The sequences that are followed for some prompts, in places by prompt and rank. Only those that go on have a row."""
 
     def __init__(self, prompts: int, beam: int, device: torch.device) -> None:
-        self.prompts = torch.arange(prompts, device=device)
-        """The numbers of the prompts that are not done."""
-        self.history = torch.zeros(prompts * beam, 0, dtype=torch.long, device=device)
         self.nats = torch.full((prompts, beam), torch.inf, dtype=torch.float64, device=device)
+        """Of the sequence in each place; infinite where there is none that goes on."""
         self.nats[:, 0] = 0.0
         self.room = torch.full((prompts,), beam, device=device)
         """How many sequences of each prompt have not ended."""
+        self.history = torch.zeros(prompts, 0, dtype=torch.long, device=device)
+        """Of the rows, (rows, time)."""
 
 
 @torch.inference_mode()
@@ -78,32 +77,25 @@ def search(
     Returns:
         For each prompt what was found, the best first; at most `beam`.
     """
-    count, beam = len(logits), settings.beam
-    found: list[list[Found]] = [[] for _ in range(count)]
-    beams = _Beams(count, beam, logits.device)
-    rows = torch.arange(count, device=logits.device).repeat_interleave(beam)
-    logits, state = logits[rows], state.select(rows)
+    beam = settings.beam
+    found: list[list[Found]] = [[] for _ in logits]
+    beams = _Beams(len(logits), beam, logits.device)
     if allowed is not None:
         logits = logits.masked_fill(~allowed, -torch.inf)
     for time in range(1, settings.longest + 1):
         parents, ids = _extend(beams, *_likeliest(logits, beams.history, settings, time == settings.longest))
-        history = torch.cat([beams.history[parents], ids.unsqueeze(1)], dim=1)
-        ended = (ids == DOCUMENT).view_as(beams.nats) & beams.nats.isfinite()
+        ended = (ids == DOCUMENT) & beams.nats.isfinite()
         for prompt, rank in ended.nonzero().tolist():
             total = float(beams.nats[prompt, rank])
-            ids_found = history[prompt * beam + rank, :-1].tolist()
-            found[int(beams.prompts[prompt])].append(Found(ids_found, total, -total / time**settings.length_power))
+            ids_found = beams.history[parents[prompt, rank]].tolist()
+            found[prompt].append(Found(ids_found, total, -total / time**settings.length_power))
         beams.room -= ended.sum(-1)
         beams.nats.masked_fill_(ended, torch.inf)
-        going = beams.nats.isfinite().any(1)
+        going = beams.nats.isfinite()
         if not going.any():
             break
-        beams.history = history
-        if not going.all():  # rows of prompts that are done need no more work
-            kept = going.repeat_interleave(beam)
-            parents, ids, beams.history = parents[kept], ids[kept], history[kept]
-            for name in ("prompts", "nats", "room"):
-                setattr(beams, name, getattr(beams, name)[going])
+        parents, ids = parents[going], ids[going]
+        beams.history = torch.cat([beams.history[parents], ids.unsqueeze(1)], dim=1)
         logits, state = model.step(ids, state.select(parents))
     return [sorted(each, key=lambda one: -one.score) for each in found]
 
@@ -126,24 +118,24 @@ def _likeliest(logits: Tensor, history: Tensor, settings: SearchSettings, last: 
 
 
 def _extend(beams: _Beams, nats: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
-    """Chooses the best continuations; returns the row that each comes from, and its symbol, both (rows,).
+    """Chooses the best continuations; returns the row that each comes from, and its symbol, both (prompts, beam).
 
     Args:
         beams: whose nats become those of the continuations, infinite where there is none.
         nats: of what may follow each row, (rows, candidates).
         symbols: these, likewise.
     """
-    prompts, beam = beams.nats.shape
-    candidates = nats.shape[-1]
-    total = (beams.nats.unsqueeze(-1) + nats.view(prompts, beam, candidates)).flatten(1)
-    best = total.topk(min(beam, total.shape[1]), largest=False)
-    missing = (0, beam - best.values.shape[1])
-    values = functional.pad(best.values, missing, value=torch.inf)
-    places = functional.pad(best.indices, missing)
+    (prompts, beam), (rows, candidates) = beams.nats.shape, nats.shape
+    followed = beams.nats.isfinite()
+    total = nats.new_full((prompts, beam, candidates), torch.inf)
+    total[followed] = beams.nats[followed].unsqueeze(1) + nats
+    best = total.flatten(1).topk(beam, largest=False)
+    row_of = torch.zeros(prompts, beam, dtype=torch.long, device=nats.device)
+    row_of[followed] = torch.arange(rows, device=nats.device)
+    parents = row_of.gather(1, best.indices // candidates)
     beyond = torch.arange(beam, device=nats.device) >= beams.room.unsqueeze(1)
-    beams.nats = values.masked_fill(beyond, torch.inf)
-    first = (torch.arange(prompts, device=nats.device) * beam).unsqueeze(1)
-    return (first + places // candidates).flatten(), symbols.reshape(prompts, -1).gather(1, places).flatten()
+    beams.nats = best.values.masked_fill(beyond, torch.inf)
+    return parents, symbols[parents, best.indices % candidates]
 
 
 def _without_repeats(logits: Tensor, history: Tensor, length: int) -> Tensor:

@@ -74,11 +74,14 @@ class ReplyState:
         memory = Memory(*(tensor[messages] for tensor in self.memory))
         return ReplyState(layers, memory, owner, self.thoughts[messages])
 
-    def grouped(self) -> bool:
-        """Whether the rows of a message stand together, as many for each, in the order of the messages."""
-        each = len(self.owner) // len(self.thoughts)
-        wanted = torch.arange(len(self.thoughts), device=self.owner.device).repeat_interleave(each)
-        return torch.equal(self.owner, wanted)
+    def table(self) -> tuple[Tensor, int]:
+        """Where each row stands among those of its message, (rows,), and the most rows that a message has."""
+        counts = torch.bincount(self.owner, minlength=len(self.thoughts))
+        order = self.owner.argsort(stable=True)
+        firsts = (counts.cumsum(0) - counts)[self.owner[order]]
+        places = torch.empty_like(order)
+        places[order] = torch.arange(len(order), device=order.device) - firsts
+        return places, int(counts.max())
 
 
 class ReplyModel(Model):
@@ -194,11 +197,13 @@ class ReplyModel(Model):
         """
         memory, thoughts = self.encode(batch.messages, batch.lengths)
         logits = self._decode(batch, memory, thoughts).float()
-        targets, smoothing = batch.targets[batch.wanted], self.settings.label_smoothing
-        nats = functional.cross_entropy(logits, targets, reduction="none")
+        log_p = logits.log_softmax(-1)
+        nats = -log_p.gather(-1, batch.targets[batch.wanted].unsqueeze(-1)).squeeze(-1)
         if not self.training:
             return nats, state
-        wanted = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+        wanted, smoothing = nats, self.settings.label_smoothing
+        if smoothing:  # Szegedy et al. 2016, section 7
+            wanted = (1 - smoothing) * nats - smoothing * log_p.mean(-1)
         if self.matching is not None:
             scores = (thoughts @ self.matching.of_replies(batch.targets, batch.wanted).t()).float()
             own = torch.arange(len(scores), device=scores.device)
@@ -271,14 +276,11 @@ class ReplyModel(Model):
 
     def _look_from_rows(self, queries: Tensor, state: ReplyState) -> tuple[Tensor, Tensor | None]:
         """Contexts (rows, hidden) and weights (rows, positions) of a query (rows, hidden) for each row."""
-        if state.grouped():  # so that a memory need not be copied for each row of its message
-            contexts, weights = self._look(
-                queries.view(len(state.thoughts), -1, queries.shape[-1]), state.memory, state.thoughts
-            )
-            return contexts.flatten(0, 1), None if weights is None else weights.flatten(0, 1)
-        memory = Memory(*(tensor[state.owner] for tensor in state.memory))
-        contexts, weights = self._look(queries.unsqueeze(1), memory, state.thoughts[state.owner])
-        return contexts.squeeze(1), None if weights is None else weights.squeeze(1)
+        places, most = state.table()  # so that a memory need not be copied for each row of its message
+        table = queries.new_zeros(len(state.thoughts), most, queries.shape[-1])
+        table[state.owner, places] = queries
+        contexts, weights = self._look(table, state.memory, state.thoughts)
+        return contexts[state.owner, places], None if weights is None else weights[state.owner, places]
 
     def _embed(self, ids: Tensor, noise: torch.Generator | None) -> Tensor:
         """Symbols (time, batch) -> (time, batch, embedding)."""
