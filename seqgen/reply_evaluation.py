@@ -8,7 +8,7 @@ from seqgen.conversations import Pair
 from seqgen.errors import DataError
 from seqgen.modalities.reply_measures import Nearest, Quality, measure, most_frequent
 from seqgen.pairs import Pairs
-from seqgen.replying import Replier, ReplySettings
+from seqgen.replying import BEAM, Replier, ReplySettings
 from seqgen.splits import Split
 from seqgen.tokenizers import Tokenizer
 
@@ -19,7 +19,7 @@ class ComparisonSettings:
 
     messages: int = 1000
     """How many different messages are answered at most, from the beginning of the text."""
-    beam: int = 5
+    beam: int = BEAM
     """Replies that are followed at once."""
     tokenized: bool = False
     """Words and marks are apart in the text already, so BLEU takes it as it is."""

@@ -28,7 +28,7 @@ LONGEST_MESSAGE = 4000
 """Symbols of a message that are read."""
 LONGEST_REPLY = 400
 """Symbols of a reply."""
-BEAM = 8
+BEAM = 24
 MATCHING = 0.1
 """What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol."""
 DIFFERENCE = 0.5
@@ -42,7 +42,7 @@ class ReplySettings:
     count: int = 3
     """How many, unlike each other."""
     beam: int = BEAM
-    """Replies that are followed at once for each of them; 1: for a sole one greedy."""
+    """Replies that are followed at once, from which these are chosen; as many as are wanted at least. 1: a sole one is greedy."""
     start: str = ""
     """What they begin with."""
     rules: RuleSettings | None = None
@@ -165,7 +165,7 @@ class Replier:
         for symbol in opening.ids:
             logits, state = self.model.step(torch.full((len(prompts),), symbol, device=self.model.device), state)
         allowed = None if opening.allowed is None else torch.from_numpy(opening.allowed).to(self.model.device)
-        wanted = SearchSettings(settings.beam * settings.count, longest=LONGEST_REPLY)
+        wanted = SearchSettings(max(settings.beam, settings.count), longest=LONGEST_REPLY)
         found = [
             [one._replace(ids=[*opening.ids, *one.ids]) for one in each]
             for each in search(self.model, logits, state, wanted, allowed)

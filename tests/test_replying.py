@@ -108,6 +108,12 @@ def test_what_matches_the_message_far_better_comes_first(model: Loaded, monkeypa
         assert after[0] == before[1]
 
 
+def test_how_many_replies_are_wanted_does_not_change_which_comes_first(model: Loaded) -> None:
+    for message in {message for message, _ in exchanges()}:
+        first, *_ = many = model.reply(message, ReplySettings(count=3))
+        assert model.reply(message, ReplySettings(count=1)) == [first], many
+
+
 def test_many_messages_at_once_get_the_replies_that_each_gets_alone(trained: Path) -> None:
     model = seqgen.load(trained)
     model.model.double()  # in float32 rounding may turn what is equally likely

@@ -33,7 +33,7 @@ MEASURES = {"bleu": 2, "chrf": 2, "distinct_1": 3, "distinct_2": 3, "generic": 3
     help="Music: also measure N samples beside held-out pieces: harmony, rhythm, voice leading, copied passages. "
     "Replies: how many messages are answered and the answers measured, 1000 where not given.",
 )
-@click.option("--beam", metavar="N", type=click.IntRange(1, 64), help="Replies: followed at once. Default 5.")
+@click.option("--beam", metavar="N", type=click.IntRange(1, 64), help="Replies: followed at once. Default 24.")
 @click.option(
     "--tokenized",
     is_flag=True,

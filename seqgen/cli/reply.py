@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 @click.option("--start", metavar="TEXT", default="", help='Complete a reply that begins so: --start "Yes, "')
 @click.option("--count", metavar="N", type=click.IntRange(1, 50), help="How many replies. Default 3.")
 @click.option(
-    "--beam", metavar="N", type=click.IntRange(1, 64), help="How many are followed at once for each reply. Default 8."
+    "--beam",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    help="How many are followed at once, to choose from. 1: greedy. Default 24.",
 )
 @click.option(
     "-t",
