@@ -201,6 +201,7 @@ def choose_reply(facts: Facts) -> Overrides:
             "embedding_dropout": 0.1 if often else 0.0,
             "label_smoothing": 0.1 if often else 0.0,
             "matching": 0.0 if often else MATCHING,
+            "phrases": not often,
             **dict.fromkeys(DROPOUTS, dropout),
         },
         "training": {

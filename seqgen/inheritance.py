@@ -17,7 +17,7 @@ from seqgen.models import Model
 from seqgen.recipe import ModelSettings, Overrides, TokenizerSettings
 from seqgen.tokenizers import Tokenizer
 
-SHAPE = ("cell", "layers", "hidden", "embedding", "tied", "attention", "matching")
+SHAPE = ("cell", "layers", "hidden", "embedding", "tied", "attention", "matching", "phrases")
 """The settings that two models must share for one to take over the other's weights."""
 
 SYMBOLS = ("kind", "vocabulary")

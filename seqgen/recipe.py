@@ -158,6 +158,8 @@ class ModelSettings:
     matching: float = 0.0
     """Replies: weight of a second task in training, to pick each message's own reply among those of the batch by what both are
     about (Henderson et al. 2017); replies are then chosen by that, too. 0: none."""
+    phrases: bool = False
+    """Replies: a table says at once what comes after the last few symbols (Mikolov et al. 2011)."""
 
     def __post_init__(self) -> None:
         _at_least(1, model__layers=self.layers, model__hidden=self.hidden, model__embedding=self.embedding)

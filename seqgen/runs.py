@@ -187,6 +187,7 @@ NOT_OF = {
         "model.attention",
         "model.label_smoothing",
         "model.matching",
+        "model.phrases",
         "training.batch_symbols",
     ),
     "reply": ("model.tied", "training.lanes", "training.recall_symbols"),

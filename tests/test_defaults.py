@@ -187,7 +187,7 @@ PAIRS = Facts(symbols=1_300_000, vocabulary=4000, seconds=120, matrix_rate=4e11)
 def test_replies_that_are_read_a_few_times_are_learned_fast_and_matched() -> None:
     recipe = Recipe.from_dict(choose_reply(PAIRS))
     assert recipe.model.layers == 1 and recipe.model.hidden_dropout == recipe.model.label_smoothing == 0
-    assert recipe.model.matching > 0 and recipe.training.optimizer == "muon"
+    assert recipe.model.matching > 0 and recipe.model.phrases and recipe.training.optimizer == "muon"
 
 
 def test_replies_that_are_read_often_are_kept_from_being_learned_by_heart() -> None:
@@ -196,6 +196,7 @@ def test_replies_that_are_read_often_are_kept_from_being_learned_by_heart() -> N
         Recipe.from_dict(choose_reply(dataclasses.replace(PAIRS, seconds=2400))),
     )
     assert slow.model.layers == 2 and slow.model.hidden > fast.model.hidden and slow.model.matching == 0
+    assert not slow.model.phrases
     assert min(slow.model.hidden_dropout, slow.model.embedding_dropout, slow.model.label_smoothing) > 0
     for name in ("learning_rate", "matrix_rate"):
         assert getattr(slow.training, name) < getattr(fast.training, name)

@@ -69,8 +69,10 @@ def test_every_parameter_belongs_to_exactly_one_optimiser(name: str, network: st
 @pytest.mark.parametrize("attention", [*ATTENTIONS, NO_ATTENTION])
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_lies_between_hidden_units_is_updated_as_matrices(cell: str, attention: str) -> None:
-    model = ReplyModel(Alphabet(4), ModelSettings(cell=cell, hidden=8, embedding=6, attention=attention, matching=1.0))
-    tables = {"embedding", "output", "matching.messages", "matching.replies"}
+    model = ReplyModel(
+        Alphabet(4), ModelSettings(cell=cell, hidden=8, embedding=6, attention=attention, matching=1.0, phrases=True)
+    )
+    tables = {"embedding", "output", "matching.messages", "matching.replies", "phrases.table"}
     by_name = {name: param for name, param in model.named_parameters() if param.dim() == 2}
     blocks = {id(param): number for param, number in model.matrices()}
     assert {name for name, param in by_name.items() if id(param) not in blocks} == tables

@@ -27,7 +27,7 @@ KINDS = (NO_ATTENTION, *ATTENTIONS)
 
 
 def build(**settings: object) -> ReplyModel:
-    chosen = {"hidden": 8, "embedding": 6, "layers": 2, "matching": 0.5, **settings}
+    chosen = {"hidden": 8, "embedding": 6, "layers": 2, "matching": 0.5, "phrases": True, **settings}
     model = ReplyModel(Alphabet(SYMBOLS), ModelSettings(**chosen))  # type: ignore[arg-type]
     model.reset_parameters(torch.Generator().manual_seed(1))
     model.noise = torch.Generator().manual_seed(2)

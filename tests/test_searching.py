@@ -20,7 +20,7 @@ MESSAGES = [[1, 2, 0], [3, 0], [2, 2, 1, 3, 1, 0]]
 
 
 def build(symbols: int = SYMBOLS) -> ReplyModel:
-    model = ReplyModel(Alphabet(symbols), ModelSettings(hidden=8, embedding=6, layers=2))
+    model = ReplyModel(Alphabet(symbols), ModelSettings(hidden=8, embedding=6, layers=2, phrases=True))
     model.reset_parameters(torch.Generator().manual_seed(1))
     for parameter in model.parameters():
         parameter.data.mul_(2.5)  # sure enough of itself for the order to matter

@@ -4,7 +4,8 @@ A bidirectional recurrent network reads the message. Its last states are the tho
 first state of the decoder. The first layer of the decoder asks the attention what of the message matters now; the layers
 above it read the answer, too (as in Wu et al. 2016, section 3), so that a whole reply is trained without a loop over time.
 Without attention the answer is the thought vector, at each step (Cho et al. 2014). Where the model learns to match replies with
-messages, the gist of the message is a part of the thought vector, and that is a part of every answer.
+messages, the gist of the message is a part of the thought vector, and that is a part of every answer. Where it has a table of
+phrases, what the last symbols of the reply were goes to the output directly, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from seqgen.models.base import Model
 from seqgen.models.cells import CELLS, LayerState
 from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
 from seqgen.models.matching import Matching
+from seqgen.models.phrases import LONGEST, Phrases, windows
 from seqgen.models.stepping import Apart, Joined, prepare
 from seqgen.recipe import ModelSettings
 
@@ -57,22 +59,24 @@ class ReplyState:
         memory: of the messages that the rows answer.
         owner: which of these messages each row answers, (rows,).
         thoughts: the thought vector of each message, (messages, hidden).
+        recent: the last symbols of each reply, the document symbol before its beginning, (rows, `LONGEST`).
     """
 
     layers: tuple[LayerState, ...]
     memory: Memory
     owner: Tensor
     thoughts: Tensor
+    recent: Tensor
 
     def select(self, rows: Tensor) -> ReplyState:
         """The state of these rows, in this order; a row may be taken more than once. Of messages that no row answers any more
         nothing is kept, and the others are not copied for each of their rows."""
         layers = tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers)
         messages, owner = torch.unique(self.owner[rows], return_inverse=True)
-        if len(messages) == len(self.thoughts):
-            return ReplyState(layers, self.memory, owner, self.thoughts)
-        memory = Memory(*(tensor[messages] for tensor in self.memory))
-        return ReplyState(layers, memory, owner, self.thoughts[messages])
+        memory, thoughts = self.memory, self.thoughts
+        if len(messages) < len(thoughts):
+            memory, thoughts = Memory(*(tensor[messages] for tensor in memory)), thoughts[messages]
+        return ReplyState(layers, memory, owner, thoughts, self.recent[rows])
 
     def table(self) -> tuple[Tensor, int]:
         """Where each row stands among those of its message, (rows,), and the most rows that a message has."""
@@ -113,6 +117,7 @@ class ReplyModel(Model):
         self.layers = nn.ModuleList(RecurrentLayer(cell, inputs, hidden, dropout) for inputs in above)
         self.attention = None if settings.attention == NO_ATTENTION else ATTENTIONS[settings.attention](hidden)
         self.matching = Matching(self.size, hidden) if settings.matching else None
+        self.phrases = Phrases(width) if settings.phrases else None
         self.combine = nn.Parameter(torch.empty(width, 2 * hidden))
         self.output = nn.Parameter(torch.empty(self.size, width))
         self.output_bias = nn.Parameter(torch.empty(self.size))
@@ -124,7 +129,7 @@ class ReplyModel(Model):
         """Fresh weights, a function of the generator alone."""
         nn.init.normal_(self.embedding, generator=generator)
         nn.init.normal_(self.output, std=self.settings.embedding**-0.5, generator=generator)
-        for part in (*self._recurrent(), self.attention, self.matching):
+        for part in (*self._recurrent(), self.attention, self.matching, self.phrases):
             if part is not None:
                 part.reset_parameters(generator)
         for matrix in (self.bridge, self.combine):
@@ -186,6 +191,8 @@ class ReplyModel(Model):
         assert context is not None
         both = torch.cat([values, context], dim=-1)
         combined = functional.linear(both, self.combine).tanh()
+        if self.phrases is not None:
+            combined = combined + self.phrases(windows(batch.inputs)).to(combined.dtype)
         combined = locked_dropout(combined, self.settings.output_dropout, noise)
         return functional.linear(combined[batch.wanted], self.output, self.output_bias)
 
@@ -244,7 +251,8 @@ class ReplyModel(Model):
             lengths = torch.full((batch,), positions, device=prompt_ids.device)
         memory, thoughts = self.encode(prompt_ids.t(), lengths)
         rows = torch.arange(batch, device=prompt_ids.device)
-        return ReplyState(tuple(self._first_states(thoughts)), memory, rows, thoughts)
+        recent = torch.full((batch, LONGEST), DOCUMENT, device=prompt_ids.device)
+        return ReplyState(tuple(self._first_states(thoughts)), memory, rows, thoughts, recent)
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: ReplyState) -> tuple[Tensor, ReplyState]:
@@ -265,9 +273,12 @@ class ReplyModel(Model):
             if context is None:
                 context, looked = self._look_from_rows(values, state)
         assert context is not None
+        recent = torch.cat([state.recent[:, 1:], ids.unsqueeze(1)], dim=1)
         combined = functional.linear(torch.cat([values, context], dim=-1), self.combine).tanh()
+        if self.phrases is not None:
+            combined = combined + self.phrases(recent)
         logits = functional.linear(combined, self.output, self.output_bias)
-        return logits, ReplyState(tuple(new), state.memory, state.owner, state.thoughts), looked
+        return logits, ReplyState(tuple(new), state.memory, state.owner, state.thoughts, recent), looked
 
     def train(self, mode: bool = True) -> ReplyModel:
         """Training or evaluation mode; forgets the weights that were prepared for stepping."""
