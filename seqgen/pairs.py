@@ -14,6 +14,17 @@ from seqgen.models.reply import Exchanges
 from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Ids
 
+LEAST_FOR_ECHO = 3
+"""Pairs whose lengths can correlate."""
+
+
+def echo_of(split: Split) -> float:
+    """How far the lengths of replies follow those of their messages: their correlation, 0 where there is none."""
+    messages, replies = Pairs(split).lengths.T.astype(np.float64)
+    if len(messages) < LEAST_FOR_ECHO or messages.std() == 0 or replies.std() == 0:
+        return 0.0
+    return float(np.corrcoef(messages, replies)[0, 1])
+
 
 class Pairs:
     """The pairs of a split.

@@ -30,6 +30,7 @@ from seqgen.modalities import MODALITIES, Modality
 from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
+from seqgen.pairs import echo_of
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
 from seqgen.saving import CheckpointWriter, new_folder
 from seqgen.sources.tables import count_left_out
@@ -128,7 +129,8 @@ def start_run(request: Request) -> Run:
     _check_model(overrides, modality)
     hidden = inheritance.shape["hidden"] if inheritance else None
     symbols, vocabulary = len(corpus.splits["train"]), corpus.tokenizer.size
-    facts = defaults.Facts(symbols, vocabulary, seconds, rate, device, hidden, corpus.forms)
+    echo = 0.0 if modality.sequences is None else echo_of(corpus.splits["train"])
+    facts = defaults.Facts(symbols, vocabulary, seconds, rate, device, hidden, corpus.forms, echo)
     resolved: Overrides = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
     if inheritance:
         resolved["model"] = inheritance.shape

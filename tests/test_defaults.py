@@ -190,13 +190,22 @@ def test_replies_that_are_read_a_few_times_are_learned_fast_and_matched() -> Non
     assert recipe.model.matching > 0 and recipe.model.phrases and recipe.training.optimizer == "muon"
 
 
+def test_where_replies_say_what_their_messages_say_nothing_is_learned_of_what_fits_what() -> None:
+    for seconds in (60, 2400):
+        answers, translations = (
+            Recipe.from_dict(choose_reply(dataclasses.replace(PAIRS, seconds=seconds, echo=echo)))
+            for echo in (0.3, 0.9)
+        )
+        assert answers.model.matching > 0 and answers.model.phrases == (seconds == 60)
+        assert translations.model.matching == 0 and not translations.model.phrases
+
+
 def test_replies_that_are_read_often_are_kept_from_being_learned_by_heart() -> None:
     fast, slow = (
         Recipe.from_dict(choose_reply(PAIRS)),
         Recipe.from_dict(choose_reply(dataclasses.replace(PAIRS, seconds=2400))),
     )
-    assert slow.model.layers == 2 and slow.model.hidden > fast.model.hidden and slow.model.matching == 0
-    assert not slow.model.phrases
+    assert slow.model.layers == 2 and slow.model.hidden > fast.model.hidden
     assert min(slow.model.hidden_dropout, slow.model.embedding_dropout, slow.model.label_smoothing) > 0
     for name in ("learning_rate", "matrix_rate"):
         assert getattr(slow.training, name) < getattr(fast.training, name)

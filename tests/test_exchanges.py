@@ -17,7 +17,7 @@ from seqgen.corpus import Corpus, read_split
 from seqgen.errors import DataError, UsageError
 from seqgen.modalities import guess_kind
 from seqgen.modalities.replies import divide, outline, sequences
-from seqgen.pairs import Pairs
+from seqgen.pairs import Pairs, echo_of
 from seqgen.recipe import CorpusSettings
 from seqgen.sources.base import Asking, LeftOut, Source
 from seqgen.sources.exchanges import convert_exchanges, is_mail
@@ -335,14 +335,26 @@ def test_what_has_no_meaning_for_the_kind_is_refused_before_anything_is_read(
     assert prepared(write_tsv("b.tsv"), kind="replies", documents="conversation").settings.documents == "conversation"
 
 
-def pairs_of(lengths: Sequence[tuple[int, int]]) -> Pairs:
+def split_of(lengths: Sequence[tuple[int, int]]) -> Split:
     ids: list[int] = []
     starts = []
     for number, sides in enumerate(lengths):
         for side in sides:
             starts.append(len(ids))
             ids += [0, *[number % 200 + 1] * side]
-    return Pairs(Split(np.array(ids, dtype=np.uint16), np.array(starts), len(ids)))
+    return Split(np.array(ids, dtype=np.uint16), np.array(starts), len(ids))
+
+
+def pairs_of(lengths: Sequence[tuple[int, int]]) -> Pairs:
+    return Pairs(split_of(lengths))
+
+
+def test_the_echo_of_pairs_is_how_far_the_lengths_of_replies_follow_those_of_messages() -> None:
+    assert echo_of(split_of([(2, 4), (3, 6), (9, 18)])) == pytest.approx(1)
+    assert echo_of(split_of([(1, 5), (2, 1), (3, 5)])) == pytest.approx(0)
+    assert echo_of(split_of([(1, 9), (2, 5), (3, 2)])) < -0.9
+    for lengths in ([], [(1, 2)], [(1, 2), (2, 4)], [(2, 1), (2, 2), (2, 3)], [(1, 2), (2, 2), (3, 2)]):
+        assert echo_of(split_of(lengths)) == 0
 
 
 def test_batches_hold_every_pair_once_and_not_too_many_symbols() -> None:

@@ -433,6 +433,16 @@ def test_a_model_of_replies_begins_from_another(run: Run) -> None:
     assert result.code == 0, result.err
 
 
+def test_a_translation_is_told_by_its_lengths_and_does_not_learn_to_match(run: Run) -> None:
+    sides = [" ".join(f"{word}{number}" for number in range(1 + place % 7)) for place in range(60) for word in "ab"]
+    echoes = list(zip(sides[::2], sides[1::2], strict=True))
+    for name, pairs, matches in (("a", exchanges(), True), ("b", echoes, False)):
+        write_tsv(f"{name}.tsv", pairs)
+        assert run("train", f"{name}.tsv", *TINY, "--steps", "1").code == 0
+        model = seqgen.load(name).checkpoint.recipe.model
+        assert (model.matching > 0) == model.phrases == matches
+
+
 @pytest.mark.parametrize("matching", [0.0, 0.3])
 def test_whether_it_matches_is_taken_over(run: Run, matching: float) -> None:
     write_tsv("a.tsv")
