@@ -29,8 +29,11 @@ LONGEST_MESSAGE = 4000
 LONGEST_REPLY = 400
 """Symbols of a reply."""
 BEAM = 24
-MATCHING = 0.1
+MATCHING = 0.06
 """What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol."""
+USUAL, LENGTH_POWER = 12, 0.5
+"""Symbols of a usual answer, and how much worse the mean symbol of a longer one counts. The mean alone flatters it: once it is
+begun, its rest is certain."""
 DIFFERENCE = 0.5
 """Nats of its mean symbol that a reply costs whose every piece an earlier one has, too."""
 
@@ -173,13 +176,16 @@ class Replier:
         return [_unlike(each, merits) for each, merits in zip(found, self._merits(found, state), strict=True)]
 
     def _merits(self, found: list[list[Found]], state: ReplyState) -> list[list[float]]:
-        """How good each reply is: its score, and how well it matches the message."""
+        """How good each reply is: its score, and of an answer also its length and how well it matches the message."""
         owners = [place for place, each in enumerate(found) for _ in each]
         table, lengths = _table([[*one.ids, DOCUMENT] for each in found for one in each], self.model.device)
         real = torch.arange(len(table), device=self.model.device).unsqueeze(1) < lengths
         matches = self.model.match(state, torch.tensor(owners, device=self.model.device), table, real)
-        nats = iter([0.0] * len(owners) if matches is None else matches.tolist())
-        return [[one.score + MATCHING * next(nats) for one in each] for each in found]
+        merits = torch.tensor([one.score for each in found for one in each], device=self.model.device)
+        if matches is not None:
+            merits = merits * (lengths / USUAL) ** LENGTH_POWER + MATCHING * matches
+        told = iter(merits.tolist())
+        return [[next(told) for _ in each] for each in found]
 
     def _drawn(self, prompts: list[list[int]], settings: ReplySettings) -> list[list[Found]]:
         return [sorted(self._draw(prompt, settings), key=lambda one: -one.score) for prompt in prompts]
