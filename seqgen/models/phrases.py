@@ -38,11 +38,10 @@ class Phrases(nn.Module):
 
     def forward(self, recent: Tensor) -> Tensor:
         """What the last symbols (..., LONGEST), the latest at the end, say of the next: (..., features)."""
-        place, total = recent[..., -1] * MULTIPLIERS[0], torch.zeros((), device=recent.device)
+        places = [recent[..., -1] * MULTIPLIERS[0]]
         for back in range(1, LONGEST):
-            place = place + recent[..., -1 - back] * MULTIPLIERS[back]
-            total = total + functional.embedding(place % ROWS, self.table)
-        return total
+            places.append(places[-1] + recent[..., -1 - back] * MULTIPLIERS[back])
+        return functional.embedding(torch.stack(places[1:], dim=-1) % ROWS, self.table).sum(-2)
 
 
 def windows(ids: Tensor) -> Tensor:
