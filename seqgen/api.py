@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -201,11 +202,16 @@ class Loaded:
         return self._compared(self._part(corpora, split), settings)
 
     def evaluate_replies(
-        self, *corpora: str, split: str | None = None, settings: ComparisonSettings | None = None
+        self,
+        *corpora: str,
+        split: str | None = None,
+        columns: tuple[str, ...] | None = None,
+        settings: ComparisonSettings | None = None,
     ) -> tuple[Evaluation, dict[str, Quality]]:
-        """What `evaluate` and `compare_replies` say, of a corpus that is read once for both."""
+        """What `evaluate` and `compare_replies` say, of a corpus that is read once for both; `columns` are those of message and
+        reply in other tables, where they are not called as in the model's own."""
         self.replier()
-        part = self._part(corpora, split)
+        part = self._part(corpora, split, columns)
         return self._evaluated(part), self._compared(part, settings)
 
     def _evaluated(self, part: _Part) -> Evaluation:
@@ -217,7 +223,7 @@ class Loaded:
         with torch_settings(default_threads(), self.device):
             return compare_replies(self.replier(), part.split, learned, settings or ComparisonSettings())
 
-    def _part(self, corpora: tuple[str, ...], split: str | None) -> _Part:
+    def _part(self, corpora: tuple[str, ...], split: str | None, columns: tuple[str, ...] | None = None) -> _Part:
         """The text that is meant."""
         if corpora and split:
             raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
@@ -231,7 +237,8 @@ class Loaded:
                 raise
         if corpora:
             recipe = self.checkpoint.recipe
-            part = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, corpus)
+            settings = recipe.corpus if columns is None else replace(recipe.corpus, columns=columns)
+            part = read_split(corpora, settings, recipe.tokenizer, self.tokenizer, corpus)
             return _Part(corpus, part, ", ".join(corpora))
         assert corpus is not None
         split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")

@@ -158,7 +158,7 @@ def evaluate(
     if len(split) < 2:
         raise DataError(
             f"the {name} split of this corpus is empty",
-            hint="Choose another with --split, or name a text to evaluate on.",
+            hint="The corpus may be too small to hold any out. Choose another with --split, or name a text to evaluate on.",
         )
     return READINGS[model.name].evaluate(model, tokenizer, split, name, symbols, known)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import UsageError
 from seqgen.generation import TILE, generate
-from seqgen.mail.masks import fill, mask
+from seqgen.mail.masks import fill, is_whole, mask
 from seqgen.modalities.replies import prompt as prompt_of
 from seqgen.models import ReplyModel, ReplyState
 from seqgen.pairs import Pairs
@@ -51,7 +51,7 @@ class ReplySettings:
     rules: RuleSettings | None = None
     """Draw them at random by these rules instead of looking for the likeliest."""
     words: int | None = None
-    """Words at most."""
+    """Words at most, without those of the start."""
     random_seed: int = 0
     """For those that are drawn."""
     raw: bool = False
@@ -229,11 +229,14 @@ class Replier:
         return nats
 
     def _told(self, found: list[Found], message: str, settings: ReplySettings) -> list[Reply]:
-        """The first that say something new, as many as are wanted."""
+        """The first that say something new, as many as are wanted; last those with a mark that the message does not fill."""
         told: dict[str, Reply] = {}
-        for one in found:
-            text = _shorten(self.tokenizer.decode(one.ids).strip(), settings.words)
-            text = fill(text, message) if self.masked and not settings.raw else text
+        texts = [_shorten(self.tokenizer.decode(one.ids).strip(), settings) for one in found]
+        order = list(range(len(texts)))
+        if self.masked and not settings.raw:
+            texts = [fill(text, message) for text in texts]
+            order.sort(key=lambda place: not is_whole(texts[place]))
+        for text, one in ((texts[place], found[place]) for place in order):
             plain = "".join(character for character in text.casefold() if character.isalnum()) or text
             if text and plain not in told:
                 told[plain] = Reply(text, one.score)
@@ -275,5 +278,7 @@ def _table(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tens
     return table.to(device), lengths.to(device)
 
 
-def _shorten(text: str, words: int | None) -> str:
-    return text if words is None else " ".join(text.split()[:words])
+def _shorten(text: str, settings: ReplySettings) -> str:
+    if settings.words is None:
+        return text
+    return " ".join(text.split()[: len(settings.start.split()) + settings.words])

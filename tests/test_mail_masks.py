@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.mail.masks import fill, mask
+from seqgen.mail.masks import fill, is_whole, mask
 
 MESSY = st.text(st.sampled_from("a1.-/@:+() \n,'[]wW²①٣é%") | st.characters(), max_size=60) | st.lists(
     st.sampled_from(["[number]", "[link]", "[address]", "www.", "https://", "a@b.co", "12", "x/y", " ", ".", "(", "A-"])
@@ -60,6 +60,12 @@ def test_a_reply_gets_what_the_message_has_in_its_order() -> None:
 
 def test_marks_for_which_the_message_has_nothing_stay() -> None:
     assert fill("[number], [number] and [link]", "Number 5.") == "5, [number] and [link]"
+
+
+@pytest.mark.parametrize("broken", ["Call [number].", "Call number].", "Call [", "see [link", "onnumbernumber and"])
+def test_a_reply_with_a_mark_or_a_part_of_one_is_not_whole(broken: str) -> None:
+    assert not is_whole(broken)
+    assert is_whole("The number of the house, its address and a link are below (see there).")
 
 
 @given(MESSY)

@@ -26,7 +26,7 @@ from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.models import ReplyModel
 from seqgen.reply_evaluation import ComparisonSettings
-from seqgen.replying import BEAM, ReplySettings, _unlike
+from seqgen.replying import BEAM, Replier, ReplySettings, _unlike
 from seqgen.searching import Found
 from tests.commands import Run
 from tests.exchanges import exchanges, write_tsv
@@ -140,6 +140,30 @@ def test_a_reply_begun_is_completed(model: Loaded) -> None:
     for start in ("In the h", "No, ", "I "):
         for settings in (ReplySettings(start=start), ReplySettings(start=start, rules=RuleSettings())):
             assert all(reply.text.startswith(start.strip()) for reply in model.reply("Where is the rope?", settings))
+
+
+def test_the_words_of_the_start_are_not_counted_and_never_cut(model: Loaded) -> None:
+    for words in (1, 2, 50):
+        (reply, *_) = model.reply("Where is the rope?", ReplySettings(start="In the hall is ", words=words))
+        assert reply.text.split()[:4] == ["In", "the", "hall", "is"]
+        assert len(reply.text.split()) == min(4 + words, 6 + reply.text.endswith("today.")), reply
+
+
+def test_a_reply_with_a_mark_that_nothing_fills_comes_last(model: Loaded) -> None:
+    replier = Replier(model.replier().model, model.tokenizer, masked=True)
+    found = [
+        Found(model.tokenizer.encode(text).tolist(), 1.0, -1.0) for text in ("Call [number].", "Later.", "Ask [link].")
+    ]
+    for message, order in (("Hi.", [1, 0, 2]), ("I am at 12.", [0, 1, 2])):
+        told = [reply.text for reply in replier._told(found, message, ReplySettings())]
+        assert told == [
+            ("Call 12." if "12" in message else "Call [number].", "Later.", "Ask [link].")[place] for place in order
+        ]
+    assert [reply.text[:4] for reply in replier._told(found, "Hi.", ReplySettings(raw=True))] == [
+        "Call",
+        "Late",
+        "Ask ",
+    ]
 
 
 def test_a_message_is_read_as_it_would_have_been_learned(model: Loaded) -> None:
@@ -300,6 +324,20 @@ def test_eval_takes_another_table(trained: Path, run: Run) -> None:
     assert record["split"] == "other.tsv" and record["words"] == 6 + 1 + 1 + 1 + 0 * 2
     refused = run("eval", str(trained), "other.tsv", "--split", "test")
     assert refused.code == 2
+
+
+def test_eval_takes_another_table_whose_columns_are_called_otherwise(trained: Path, run: Run) -> None:
+    rows = [
+        "asked\tby\ttold",
+        "Where is the rope?\tAnn\tIn the hall is the rope.",
+        "Where is the tea?\tBob\tSomewhere.",
+    ]
+    Path("other.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert "--columns" in run("eval", str(trained), "other.tsv", "--beam", "1").err
+    (record,) = run("eval", str(trained), "other.tsv", "--json", "--beam", "1", "--columns", "asked,told").json()
+    assert record["words"] == 6 + 1 + 1 + 1
+    assert "does not name two columns" in run("eval", str(trained), "other.tsv", "--columns", "asked").err
+    assert "--columns" in run("eval", str(trained), "--columns", "asked,told").err
 
 
 def test_an_unknown_split_is_refused(model: Loaded) -> None:

@@ -43,15 +43,19 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one object a line.")(command)
 
 
-def pair_options(command: Command) -> Command:
-    """`--columns` and `--me`: what of tables and of mail is message and reply, as settings of a corpus."""
-    columns = click.option(
+def columns_option(command: Command) -> Command:
+    """`--columns`: what of a table is message and reply, as a setting of a corpus."""
+    return click.option(
         "--columns",
         metavar="MESSAGE,REPLY",
         callback=lambda context, parameter, value: None if value is None else tuple(map(str.strip, value.split(","))),
         help="Replies: the two columns of a table, by name or number. Default: those called message and reply and the "
         "like, or the only two.",
-    )
+    )(command)
+
+
+def pair_options(command: Command) -> Command:
+    """`--columns`, and `--me`: which letters are replies, likewise."""
     mine = click.option(
         "--me",
         metavar="ADDRESS",
@@ -59,7 +63,7 @@ def pair_options(command: Command) -> Command:
         callback=_digests,
         help="Replies from mail: learn only what was written from this address. Can be repeated.",
     )
-    return columns(mine(command))
+    return columns_option(mine(command))
 
 
 def checkpoint_argument(command: Command) -> Command:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import checkpoint_argument, common_options, console, json_option, literal, only_given, print_json
+from seqgen.cli.common import (
+    checkpoint_argument,
+    columns_option,
+    common_options,
+    console,
+    json_option,
+    literal,
+    only_given,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from seqgen.modalities import Likeness
@@ -39,6 +48,7 @@ MEASURES = {"bleu": 2, "chrf": 2, "distinct_1": 3, "distinct_2": 3, "generic": 3
     is_flag=True,
     help="Replies: words and marks are apart in this text already, so BLEU takes it as it is.",
 )
+@columns_option
 @click.option("--random-seed", metavar="N", type=int, default=0, help="Of those samples. Default 0.")
 @click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
 @json_option
@@ -50,6 +60,7 @@ def command(
     samples: int | None,
     beam: int | None,
     tokenized: bool,
+    columns: tuple[str, ...] | None,
     random_seed: int,
     device: str,
     as_json: bool,
@@ -69,19 +80,21 @@ def command(
     """
     if corpus and split:
         raise click.UsageError("--split belongs to the model's own corpus, so it cannot be given with another CORPUS.")
+    if columns and not corpus:
+        raise click.UsageError("--columns are of another table, so that CORPUS must be given, too.")
 
     from seqgen.api import load
     from seqgen.reply_evaluation import ComparisonSettings
 
     model = load(checkpoint, device)
     answers = model.modality.sequences is not None
-    if not answers and (beam or tokenized):
-        raise click.UsageError("--beam and --tokenized are for models of replies.")
+    if not answers and (beam or tokenized or columns):
+        raise click.UsageError("--beam, --tokenized and --columns are for models of replies.")
     likenesses: Sequence[Likeness] = []
     qualities: Mapping[str, Quality] = {}
     if answers:
         comparison = ComparisonSettings(**only_given(messages=samples, beam=beam), tokenized=tokenized)
-        result, qualities = model.evaluate_replies(*corpus, split=split, settings=comparison)
+        result, qualities = model.evaluate_replies(*corpus, split=split, columns=columns, settings=comparison)
     else:
         likenesses = (
             model.compare(samples, random_seed) if samples else []

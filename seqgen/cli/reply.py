@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     "--length",
     metavar="N",
     type=click.IntRange(1),
-    help="Words of a reply at most. Default: as the model ends it.",
+    help="Words of a reply at most, after those of --start. Default: as the model ends it.",
 )
 @click.option(
     "--random-seed", metavar="N", type=int, help="Repeat what was drawn with -t. Default: a new one each time."
@@ -83,7 +83,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Answer a message with a model of replies: a few that differ, the best first, each with its score.
+    """Answer a message with a model of replies: a few that differ, each with its score, the first that fits best.
 
     The score is the mean log-probability of its pieces: 0 would be certain. With - the message, or a whole mail, is read from
     standard input.
@@ -113,6 +113,8 @@ def command(
     replies = model.reply(text, settings)
     if rules is not None:
         say(f"random seed {random_seed}", dim=True)
+    if len(replies) < settings.count:
+        say(f"{len(replies)} of {settings.count} replies: no more of those that were followed differ", dim=True)
     found = model.nearest_messages(text, near) if near else []
     if as_json:
         _print_json(text, replies, found, near is not None)
@@ -133,10 +135,19 @@ def _read(message: str | None) -> str:
     """
     if message not in (None, "-"):
         assert message is not None
+        if _is_file(message):
+            say(f"This answers the words {message!r}. To answer what is in that file: - < {message}")
         return message
     from seqgen.mail.typed import read_message
 
     return read_message(sys.stdin.buffer.read())
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False
 
 
 def _print_json(message: str, replies: list[Reply], found: list[Near], asked: bool) -> None:

@@ -142,6 +142,9 @@ def command(
 def _report(outcome: Outcome, as_json: bool) -> None:
     folder = outcome.checkpoint
     by_name = folder.parent == Path("checkpoints")
+    from seqgen.modalities import MODALITIES
+
+    answers = MODALITIES[outcome.recipe.corpus.kind].sequences is not None
     where = shlex.quote(folder.name if by_name else str(folder))
     how = f"--name {where}" if by_name else f"--out {where}"
     if outcome.valid:
@@ -152,16 +155,13 @@ def _report(outcome: Outcome, as_json: bool) -> None:
         others = ", ".join(f"{name} {value:.3f}" for name, value in outcome.valid.baselines.items())
         say(f"{figures}; by counting alone: {others}" if others else figures)
         if alone > min(outcome.valid.baselines.values(), default=math.inf):
-            say(
-                f"Counting alone is still better than this model{'' if alone == value else ' without what it recalls'}."
-            )
+            without = "" if alone == value else " without what it recalls"
+            known = "; replies that were given to other messages, too, it knows by heart" if answers else ""
+            say(f"Counting alone is still better than this model{without}{known}.")
     say(outcome.verdict.sentence)
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"
     if outcome.verdict.name in ("interrupted", "improving"):
         say(f"Train on:  seqgen train {how} --resume{more}")
-    from seqgen.modalities import MODALITIES
-
-    answers = MODALITIES[outcome.recipe.corpus.kind].sequences is not None
     say(f'Reply:     seqgen reply {where} "..."' if answers else f"Sample:    seqgen sample {where}")
     if as_json:
         print_json(outcome.to_dict())

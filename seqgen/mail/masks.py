@@ -35,6 +35,8 @@ _NUMBER = re.compile(
 )
 _KINDS = ((LINK, _LINK), (ADDRESS, _ADDRESS), (NUMBER, _NUMBER))
 _MARK = re.compile("|".join(re.escape(mark) for mark, _ in _KINDS))
+_LEFT = re.compile(rf"[\[\]]|(?:{'|'.join(mark[1:-1] for mark, _ in _KINDS)}){{2}}")
+"""A mark, or what a model that is not sure of them makes of one."""
 
 
 def mask(text: str) -> str:
@@ -57,6 +59,11 @@ def fill(reply: str, message: str) -> str:
     """
     found = {mark: iter(taken) for mark, taken in _taken(message).items()}
     return _MARK.sub(lambda match: next(found[match.group()], match.group()), reply)
+
+
+def is_whole(reply: str) -> bool:
+    """Whether a reply has no mark, nor a part of one, that nothing was put in place of."""
+    return not _LEFT.search(reply)
 
 
 def _taken(text: str) -> dict[str, list[str]]:
