@@ -13,7 +13,7 @@ from seqgen.alphabet import Alphabet
 from seqgen.errors import UsageError
 from seqgen.models import ReplyModel
 from seqgen.recipe import ModelSettings
-from seqgen.searching import Found, SearchSettings, search
+from seqgen.searching import Found, SearchSettings, _without_repeats, search
 
 SYMBOLS, LONGEST = 4, 4
 MESSAGES = [[1, 2, 0], [3, 0], [2, 2, 1, 3, 1, 0]]
@@ -118,3 +118,9 @@ def test_first_symbols_that_are_not_allowed_do_not_come_first() -> None:
 def test_nothing_cannot_be_followed(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         SearchSettings(**{name: 0})
+
+
+def test_only_what_would_repeat_is_forbidden_and_the_end_never_is() -> None:
+    history = torch.tensor([[1, 2, 3, 1, 2], [1, 2, 3, 2, 1]])
+    allowed = _without_repeats(torch.zeros(2, SYMBOLS), history, 3).isfinite()
+    assert allowed.tolist() == [[True, True, True, False], [True] * SYMBOLS]
