@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 
@@ -46,3 +47,13 @@ def test_phrases_that_end_alike_share_what_is_learned_of_their_end() -> None:
 
 def test_long_ids_find_a_row() -> None:
     assert table()(torch.full((LONGEST,), 2**20)).isfinite().all()
+
+
+def test_phrases_are_spread_over_the_rows() -> None:
+    phrases = table(1)
+    phrases.table = torch.nn.Parameter(torch.arange(float(ROWS)).unsqueeze(1))
+    recent = torch.tensor(list(itertools.product(range(20), repeat=3)))
+    recent = torch.cat([torch.zeros(len(recent), 1, dtype=torch.long), recent], dim=1)
+    of_two = phrases(recent.index_fill(1, torch.tensor([1]), 0))  # its three rows are one
+    of_three = (phrases(recent) - of_two / 3) / 2
+    assert len(of_three.unique()) > 0.8 * ROWS * (1 - math.exp(-len(recent) / ROWS))  # of what chance would fill
