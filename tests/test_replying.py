@@ -126,6 +126,15 @@ def test_how_many_replies_are_wanted_does_not_change_which_comes_first(model: Lo
         assert model.reply(message, ReplySettings(count=1)) == [first], many
 
 
+def test_as_many_are_followed_as_are_wanted_and_what_is_drawn_stands_in_order(model: Loaded) -> None:
+    assert len(model.reply("Where is the rope?", ReplySettings(count=3, beam=1))) > 1
+    drawn = model.reply(
+        "Where is the rope?", ReplySettings(count=6, rules=RuleSettings(temperature=2.0), random_seed=1)
+    )
+    scores = [reply.score for reply in drawn]
+    assert len(scores) > 2 and scores == sorted(scores, reverse=True)
+
+
 def test_many_messages_at_once_get_the_replies_that_each_gets_alone(trained: Path) -> None:
     model = seqgen.load(trained)
     model.model.double()  # in float32 rounding may turn what is equally likely
