@@ -55,6 +55,9 @@ ECHO = 0.6
 0.1 to 0.2 in conversations. All that it says is in the message then, so nothing need be learned of what fits what."""
 OFTEN_READ = 8.0
 """Times that pairs are read, above which a model of replies has two layers and smoothed labels."""
+KNOWN_BY_HEART = 24.0
+"""Times above which nothing is learned of what fits what, nor of phrases: of a few thousand pairs that are read so often, both
+only learn the training text by heart."""
 PROBED_CHARACTERS = 100_000
 """Of each file, to see whether it holds language."""
 MANY_WORDS = 200
@@ -188,7 +191,7 @@ def choose(facts: Facts) -> Overrides:
 
 def choose_reply(facts: Facts) -> Overrides:
     """The same for a model of replies. What is read often may have two layers, and must be kept from being learned by heart;
-    what is read a few times must be learned fast. Where replies are answers, and say something new, it also learns to match."""
+    what is read a few times must be learned fast. Where replies are answers, it also learns what fits what."""
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds
     by_time = 192 * (budget / REPLY_BUDGET) ** 0.125
     by_corpus = 256 * (facts.symbols / 2e5) ** 0.25
@@ -197,6 +200,7 @@ def choose_reply(facts: Facts) -> Overrides:
     per_symbol = 6 * (8 * hidden * (embedding + hidden) + embedding * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols / 2)  # half of the symbols are replies
     often = epochs > OFTEN_READ
+    matched = facts.echo < ECHO and epochs <= KNOWN_BY_HEART
     dropout = choose_reply_dropout(epochs, facts.symbols)
     return {
         "model": {
@@ -205,8 +209,8 @@ def choose_reply(facts: Facts) -> Overrides:
             "embedding": embedding,
             "embedding_dropout": 0.1 if often else 0.0,
             "label_smoothing": 0.1 if often else 0.0,
-            "matching": MATCHING if facts.echo < ECHO else 0.0,
-            "phrases": facts.echo < ECHO and not often,
+            "matching": MATCHING if matched else 0.0,
+            "phrases": matched,
             **dict.fromkeys(DROPOUTS, dropout),
         },
         "training": {
