@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from seqgen.models.layers import RecurrentLayer
 from seqgen.recipe import ModelSettings
-
-
-class Carried(Protocol):
-    """What a model remembers. Only the model that made it looks inside."""
-
-    def select(self, rows: Tensor) -> Self:
-        """Of these rows of the batch, in this order; a row may be taken more than once."""
-        ...
 
 
 class Model(nn.Module):
