@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import random
 import sys
 import tempfile
 import time
@@ -68,7 +69,7 @@ def dialogue(options: argparse.Namespace, here: Path) -> None:
         "DailyDialog",
         f"{len(conversations):,} conversations, the last 10 % for the test, 5 % of the others for validation; `seqgen train "
         f"talk --kind replies --set corpus.split=folders --time {spent}`. Beside it a model of the same replies that sees no "
-        "message: `seqgen train alone.txt --documents line` of the same length.",
+        "message: `seqgen train alone --documents line` of the same length, its replies shuffled.",
     )
     for part, (first, last) in cuts.items():
         (here / "talk" / part).mkdir(parents=True)
@@ -76,6 +77,7 @@ def dialogue(options: argparse.Namespace, here: Path) -> None:
         chosen = conversations[first:last]
         (here / "talk" / part / "talk.txt").write_text("\n\n".join(chosen) + "\n", encoding="utf-8")
         replies = [line for talk in chosen for line in talk.splitlines()[1:] if line.strip()]
+        random.Random(0).shuffle(replies)  # in their order, each would stand behind the message that it answers
         (here / "alone" / part / "replies.txt").write_text("\n".join(replies) + "\n", encoding="utf-8")
     split = ("--set", "corpus.split=folders", "--time", spent)
     learn(["train", "talk", "--kind", "replies", *split, *options.extra], here)
