@@ -54,7 +54,7 @@ ECHO = 0.6
 """Correlation of lengths above which a reply says the same as its message, as a translation does: 0.87 from German to English,
 0.1 to 0.2 in conversations. All that it says is in the message then, so nothing need be learned of what fits what."""
 OFTEN_READ = 8.0
-"""Times that pairs are read, above which a model of replies has two layers and smoothed labels."""
+"""Times that pairs are read, above which a model of replies has two layers, and one of translations smoothed labels."""
 KNOWN_BY_HEART = 24.0
 """Times above which nothing is learned of what fits what, nor of phrases: of a few thousand pairs that are read so often, both
 only learn the training text by heart."""
@@ -200,7 +200,8 @@ def choose_reply(facts: Facts) -> Overrides:
     per_symbol = 6 * (8 * hidden * (embedding + hidden) + embedding * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols / 2)  # half of the symbols are replies
     often = epochs > OFTEN_READ
-    matched = facts.echo < ECHO and epochs <= KNOWN_BY_HEART
+    answers = facts.echo < ECHO
+    matched = answers and epochs <= KNOWN_BY_HEART
     dropout = choose_reply_dropout(epochs, facts.symbols)
     return {
         "model": {
@@ -208,7 +209,7 @@ def choose_reply(facts: Facts) -> Overrides:
             "hidden": hidden,
             "embedding": embedding,
             "embedding_dropout": 0.1 if often else 0.0,
-            "label_smoothing": 0.1 if often else 0.0,
+            "label_smoothing": 0.1 if often and not answers else 0.0,
             "matching": MATCHING if matched else 0.0,
             "phrases": matched,
             **dict.fromkeys(DROPOUTS, dropout),
