@@ -208,8 +208,18 @@ class Loaded:
         columns: tuple[str, ...] | None = None,
         settings: ComparisonSettings | None = None,
     ) -> tuple[Evaluation, dict[str, Quality]]:
-        """What `evaluate` and `compare_replies` say, of a corpus that is read once for both; `columns` are those of message and
-        reply in other tables, where they are not called as in the model's own."""
+        """What `evaluate` and `compare_replies` say, of a corpus that is read once for both.
+
+        Args:
+            corpora: as for them.
+            split: likewise.
+            columns: of message and reply in other tables, where they are not called as in the model's own.
+            settings: as for `compare_replies`.
+
+        Raises:
+            DataError: as for them.
+            UsageError: likewise, or not two different columns.
+        """
         self.replier()
         part = self._part(corpora, split, columns)
         return self._evaluated(part), self._compared(part, settings)

@@ -58,7 +58,7 @@ from seqgen.tokenizers import TOKENIZERS, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
 from seqgen.yardsticks import XZ, compress, count
 
-WITHOUT_SEQUENCES = ("columns", "me", "mask")
+OF_PAIRS = ("columns", "me", "mask")
 """The settings of a corpus that only messages and replies have a use for."""
 SMALL_ENOUGH_FOR_COPIES = 20_000_000
 """Characters of a corpus of music up to which each piece is also learned in other keys: some 10,000 pieces."""
@@ -381,7 +381,7 @@ def _check(corpus: dict[str, Any], tokenizer: dict[str, Any]) -> None:
 def _check_meaning(corpus: dict[str, Any], modality: Modality) -> None:
     """Refuses what has no meaning for this kind, before anything is read: an error while reading could show private text."""
     if modality.sequences is None:
-        for name in WITHOUT_SEQUENCES:
+        for name in OF_PAIRS:
             if corpus.get(name):
                 raise UsageError(f"corpus.{name} has no meaning for {modality.name}", hint="Leave it out.")
         return

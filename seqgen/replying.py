@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from seqgen.conversations import tidy
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import UsageError
 from seqgen.generation import TILE, generate
 from seqgen.mail.masks import fill, is_whole, mask
-from seqgen.modalities.replies import prompt as prompt_of
 from seqgen.models import ReplyModel, ReplyState
 from seqgen.pairs import Pairs
 from seqgen.searching import Found, SearchSettings, search
@@ -244,7 +244,7 @@ class Replier:
 
     def _message(self, message: str) -> list[int]:
         """The ids of a message, as it would have been learned, and its end."""
-        return [*prompt_of(self.tokenizer, self._masked(message))[:-1][:LONGEST_MESSAGE], DOCUMENT]
+        return [*self.tokenizer.encode(tidy(self._masked(message))).tolist()[:LONGEST_MESSAGE], DOCUMENT]
 
     def _masked(self, text: str) -> str:
         return mask(text) if self.masked else text

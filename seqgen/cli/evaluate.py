@@ -96,9 +96,8 @@ def command(
         comparison = ComparisonSettings(**only_given(messages=samples, beam=beam), tokenized=tokenized)
         result, qualities = model.evaluate_replies(*corpus, split=split, columns=columns, settings=comparison)
     else:
-        likenesses = (
-            model.compare(samples, random_seed) if samples else []
-        )  # first, since it refuses what it cannot measure
+        if samples:  # first, since it refuses what it cannot measure
+            likenesses = model.compare(samples, random_seed)
         result = model.evaluate(*corpus, split=split)
     if as_json:
         compared: dict[str, Any] = {"samples": [vars(likeness) for likeness in likenesses]} if likenesses else {}

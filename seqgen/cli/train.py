@@ -140,10 +140,10 @@ def command(
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:
-    folder = outcome.checkpoint
-    by_name = folder.parent == Path("checkpoints")
     from seqgen.modalities import MODALITIES
 
+    folder = outcome.checkpoint
+    by_name = folder.parent == Path("checkpoints")
     answers = MODALITIES[outcome.recipe.corpus.kind].sequences is not None
     where = shlex.quote(folder.name if by_name else str(folder))
     how = f"--name {where}" if by_name else f"--out {where}"

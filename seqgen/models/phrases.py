@@ -2,8 +2,8 @@
 
 The last two, three and four symbols each point by a hash to a row of one table; the rows add up, and the sum goes to the
 output beside what the network says. Different phrases may share a row; then they differ in the others. These are the features
-of a maximum entropy model that is trained together with the network (Mikolov et al. 2011, section 4), in as few dimensions as
-the output has.
+of a maximum entropy model that is trained together with the network (Mikolov et al. 2011), in as few dimensions as the output
+has.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LONGEST = 4
-"""Symbols of a phrase at most; two at least."""
 ROWS = 8192
 MULTIPLIERS = (104729, 7919, 15485863, 32452843)
 """Of the last symbol and those before it: primes, so that phrases spread over the rows."""
+LONGEST = len(MULTIPLIERS)
+"""Symbols of a phrase at most; two at least."""
 SCALE = 0.02
 """Of the fresh table: small beside what the network says, so that it begins as if there were none."""
 

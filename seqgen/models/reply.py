@@ -78,7 +78,7 @@ class ReplyState:
             memory, thoughts = Memory(*(tensor[messages] for tensor in memory)), thoughts[messages]
         return ReplyState(layers, memory, owner, thoughts, self.recent[rows])
 
-    def table(self) -> tuple[Tensor, int]:
+    def places(self) -> tuple[Tensor, int]:
         """Where each row stands among those of its message, (rows,), and the most rows that a message has."""
         counts = torch.bincount(self.owner, minlength=len(self.thoughts))
         order = self.owner.argsort(stable=True)
@@ -155,9 +155,8 @@ class ReplyModel(Model):
         noise = self.noise if self.training else None
         values, batch = self._embed(messages, noise), messages.shape[1]
         positions = torch.arange(len(messages), device=messages.device).unsqueeze(1)
-        turned = torch.where(positions < lengths, lengths - 1 - positions, positions)[
-            ..., None
-        ]  # (positions, batch, 1)
+        turned = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (positions, batch)
+        turned = turned.unsqueeze(-1)
         last = len(self.forwards) - 1
         for number, (ahead, back) in enumerate(zip(*map(_layers, (self.forwards, self.backwards)), strict=True)):
             there, _ = ahead(values, ahead.zero_state(batch), noise)
@@ -287,7 +286,7 @@ class ReplyModel(Model):
 
     def _look_from_rows(self, queries: Tensor, state: ReplyState) -> tuple[Tensor, Tensor | None]:
         """Contexts (rows, hidden) and weights (rows, positions) of a query (rows, hidden) for each row."""
-        places, most = state.table()  # so that a memory need not be copied for each row of its message
+        places, most = state.places()  # so that a memory need not be copied for each row of its message
         table = queries.new_zeros(len(state.thoughts), most, queries.shape[-1])
         table[state.owner, places] = queries
         contexts, weights = self._look(table, state.memory, state.thoughts)

@@ -163,24 +163,29 @@ def _by_message(rows: Iterator[_Row], name: str, left_out: LeftOut) -> list[Conv
     found: dict[str, Conversation] = {}
     account = Account(name, left_out.add)
     for line, *sides in rows:
-        messages, replies = map(_texts, sides)
-        if isinstance(messages, str) or isinstance(replies, str):
-            account.add(f"{name}:{line}", messages if isinstance(messages, str) else str(replies))
+        if reason := next(filter(None, map(_unusable, sides)), None):
+            account.add(f"{name}:{line}", reason)
             continue
+        messages, replies = map(_texts, sides)
         for message in messages:
             found.setdefault(message, []).extend(Pair(message, reply) for reply in replies)
     account.close()
     return list(found.values())
 
 
-def _texts(value: Any) -> list[str] | str:
-    """The texts of a value or a list that are not empty; or why there is none."""
+def _unusable(value: Any) -> str | None:
+    """Why a value or a list has no text that can be learned, or None."""
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
         return "neither a text nor a list of texts"
     if any(_HALF.search(each) for each in values):
         return "half of a Unicode character"
-    return [each.strip() for each in values if each.strip()] or EMPTY
+    return None if _texts(value) else EMPTY
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts of a value or a list that are not empty."""
+    return [each.strip() for each in (value if isinstance(value, list) else [value]) if each.strip()]
 
 
 def _json_rows(lines: Iterator[str], asking: Asking, name: str) -> Iterator[_Row]:
