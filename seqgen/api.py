@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
-from seqgen.corpus import Corpus, read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
 from seqgen.generation import TILE, SampleSettings, generate, new_random_seed
+from seqgen.held_out import HeldOut, find_held_out
 from seqgen.machine import default_threads, pick_device, torch_settings
 from seqgen.mail.masks import mask
 from seqgen.modalities import MODALITIES, Likeness
@@ -27,26 +26,12 @@ from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
 from seqgen.samples import Sample, Score
-from seqgen.splits import SPLITS, Split, documents_in
+from seqgen.splits import SPLITS, documents_in
 from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.writing import Rendering, Writing
 
 COMPARED = 64
 """Symbols of a seed that tell whether it is the beginning of a document."""
-
-
-class _Part(NamedTuple):
-    """Text to measure a model on.
-
-    Attributes:
-        corpus: the model's own, where it is at hand.
-        split: the text.
-        name: what it is called.
-    """
-
-    corpus: Corpus | None
-    split: Split
-    name: str
 
 
 class Loaded:
@@ -182,7 +167,7 @@ class Loaded:
             DataError: the corpus has changed or cannot be read, or the split is empty.
             UsageError: an unknown split, or one beside another text.
         """
-        return self._evaluated(self._part(corpora, split))
+        return self._evaluated(self._held_out(corpora, split))
 
     def compare_replies(
         self, *corpora: str, split: str | None = None, settings: ComparisonSettings | None = None
@@ -199,7 +184,7 @@ class Loaded:
             UsageError: this is no model of replies, an unknown split, or one beside another text.
         """
         self.replier()
-        return self._compared(self._part(corpora, split), settings)
+        return self._compared(self._held_out(corpora, split), settings)
 
     def evaluate_replies(
         self,
@@ -221,38 +206,20 @@ class Loaded:
             UsageError: likewise, or not two different columns.
         """
         self.replier()
-        part = self._part(corpora, split, columns)
+        part = self._held_out(corpora, split, columns)
         return self._evaluated(part), self._compared(part, settings)
 
-    def _evaluated(self, part: _Part) -> Evaluation:
+    def _held_out(self, corpora: tuple[str, ...], split: str | None, columns: tuple[str, ...] | None = None) -> HeldOut:
+        return find_held_out(self.checkpoint, self.tokenizer, corpora, split, columns)
+
+    def _evaluated(self, part: HeldOut) -> Evaluation:
         with torch_settings(default_threads(), self.device):
             return evaluate(self.model, self.tokenizer, part.split, part.name)
 
-    def _compared(self, part: _Part, settings: ComparisonSettings | None) -> dict[str, Quality]:
+    def _compared(self, part: HeldOut, settings: ComparisonSettings | None) -> dict[str, Quality]:
         learned = None if part.corpus is None else part.corpus.splits["train"]
         with torch_settings(default_threads(), self.device):
             return compare_replies(self.replier(), part.split, learned, settings or ComparisonSettings())
-
-    def _part(self, corpora: tuple[str, ...], split: str | None, columns: tuple[str, ...] | None = None) -> _Part:
-        """The text that is meant."""
-        if corpora and split:
-            raise UsageError("a split belongs to the model's own corpus, so it cannot be given with another text")
-        if split is not None and split not in SPLITS:
-            raise UsageError(f"there is no split {split!r}", hint=f"There are: {', '.join(SPLITS)}.")
-        corpus = None
-        try:
-            corpus = reopen_corpus(self.checkpoint)
-        except DataError:
-            if not corpora:
-                raise
-        if corpora:
-            recipe = self.checkpoint.recipe
-            settings = recipe.corpus if columns is None else replace(recipe.corpus, columns=columns)
-            part = read_split(corpora, settings, recipe.tokenizer, self.tokenizer, corpus)
-            return _Part(corpus, part, ", ".join(corpora))
-        assert corpus is not None
-        split = split or ("test" if len(corpus.splits["test"]) > 1 else "valid")
-        return _Part(corpus, corpus.with_baselines().with_xz(split).splits[split], split)
 
     def compare(self, count: int = 100, random_seed: int = 0) -> list[Likeness]:
         """What samples without a seed are like, at the default settings, beside what held-out documents are like.

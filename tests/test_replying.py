@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import seqgen
-from seqgen import api
+from seqgen import api, held_out
 from seqgen.api import Loaded
 from seqgen.checkpoint import MANIFEST
 from seqgen.conversations import Pair, pack, unpack
@@ -531,7 +531,7 @@ def test_another_corpus_is_read_once_for_all_that_eval_says(
     trained: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
-    monkeypatch.setattr(api, "read_split", lambda *asked: read.append(asked) or read_split(*asked))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(held_out, "read_split", lambda *asked: read.append(asked) or read_split(*asked))  # type: ignore[func-returns-value]
     assert run("eval", str(trained), write_tsv("other.tsv", exchanges()[:4]), "--beam", "1").code == 0
     assert len(read) == 1
 
