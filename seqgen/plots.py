@@ -271,7 +271,8 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def draw_attention(path: Path, message: Sequence[str], reply: Sequence[str], weights: npt.NDArray[np.float32]) -> None:
-    """Draws what each piece of a reply looked at of a message: a row for each piece of the reply, dark where it looked most.
+    """Draws what each piece of a reply looked at of a message, with a scale: a row for each piece of the reply, dark where it
+    looked most.
 
     Args:
         path: of the PNG.
@@ -285,7 +286,10 @@ def draw_attention(path: Path, message: Sequence[str], reply: Sequence[str], wei
     width, height = (max(3.0, 1.5 + 0.3 * min(len(pieces), LARGEST_MAP)) for pieces in (message, reply))
     figure = _new_figure(width, height)
     axes = figure.add_subplot()
-    axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=float(weights.max()), aspect="auto")
+    image = axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=float(weights.max()), aspect="auto")
+    figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(
+        labelsize=8
+    )  # else a look that is unsure would look sure
     axes.set_xticks(range(len(message)), [_shown(piece) for piece in message], rotation=60, ha="left", fontsize=8)
     axes.set_yticks(range(len(reply)), [_shown(piece) for piece in reply], fontsize=8)
     axes.xaxis.tick_top()

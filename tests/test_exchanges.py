@@ -169,6 +169,29 @@ def test_a_missing_library_for_mail_is_said_though_nobody_named_the_letter(monke
     assert "seqgen[mail]" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("columns", [(), ("1", "2")])
+@pytest.mark.parametrize(
+    ("first", "header"),
+    [
+        ("Asked\tTold", True),
+        ("What they wrote\tAnswer", False),
+        ("Hi there\tWell?", False),
+        ("Customer Wrote\tWe Answered", True),
+    ],
+)
+def test_a_row_that_names_columns_is_no_pair(first: str, header: bool, columns: tuple[str, ...]) -> None:
+    rows = [f"Where is thing {number}?\tOn the shelf." for number in range(6)]
+    left_out = LeftOut()
+    pairs = read("a.tsv", "\n".join([first, *rows]) + "\n", columns=columns, left_out=left_out)
+    assert (first.split("\t")[0] in str(pairs)) == (not header)
+    assert left_out.names == ({"taken for the names of the columns": ["a.tsv:1"]} if header else {})
+
+
+def test_short_rows_and_few_rows_tell_nothing_of_the_one_before_them() -> None:
+    assert "Hund" in str(read("a.tsv", "Hund\tdog\n" + "Katze\tcat\nweißer Wal\twhite whale\n" * 5))
+    assert "Hello" in str(read("a.tsv", "Hello\tHi\n" + "How are you today?\tFine, thanks a lot.\n" * 3))
+
+
 def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     with pytest.raises(DataError, match="2 pairs") as caught:
         read("a.tsv", "a\tb\nc\td\n", least=20)

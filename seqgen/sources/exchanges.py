@@ -42,6 +42,11 @@ SNIFFED = 512
 """Bytes of a file without an ending that tell whether it is a mailbox."""
 LEAST_PAIRS = 20
 """Pairs that a corpus must have to be learned."""
+FOLLOWING, LEAST_FOLLOWING = 20, 5
+"""Rows that tell whether the one before them is a header, and how many there must be to tell."""
+MOST_WORDS_OF_A_NAME = 2
+SENTENCE_ENDS = (".", "?", "!", ",", "\u3002", "\uff1f", "\uff01")
+HEADER = "taken for the names of the columns"
 BY_NUMBER = "Name the two with --columns, by their names or numbers: --columns 1,2"
 BY_NAME = "Name the two with --columns MESSAGE,REPLY; each row must have both."
 _HALF = re.compile("[\ud800-\udfff]")
@@ -101,7 +106,7 @@ def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) 
         yield home, pack(_masked(pairs, asking.mask))
     if found < asking.least:
         raise DataError(
-            f"{found} pairs of message and reply, where at least {asking.least} are needed",
+            f"{found} {'pair' if found == 1 else 'pairs'} of message and reply, where at least {asking.least} are needed",
             where=", ".join(source.name for source in sources[:3]) + (", ..." if len(sources) > 3 else ""),
             hint="Bring more of them: a model of a few hundred pairs begins to be of use.",
         )
@@ -130,7 +135,8 @@ def _nothing_answered(letters: int, asking: Asking, name: str) -> DataError:
         )
     else:
         hint = "Bring the folder of sent mail, and that of received mail where there is one."
-    return DataError(f"{letters:,} letters, of which none answers another", where=name, hint=hint)
+    what = "letter" if letters == 1 else "letters"
+    return DataError(f"{letters:,} {what}, of which none answers another", where=name, hint=hint)
 
 
 def _masked(found: list[Conversation], wanted: bool) -> list[Conversation]:
@@ -144,7 +150,7 @@ def _read_pairs(source: Source, left_out: LeftOut, asking: Asking) -> list[Conve
     if source.suffix in (".jsonl", ".ndjson"):
         return _by_message(_json_rows(lines, asking, source.name), source.name, left_out)
     if source.suffix in (".csv", ".tsv"):
-        return _by_message(_table_rows(lines, source, asking), source.name, left_out)
+        return _by_message(_table_rows(lines, source, asking, left_out), source.name, left_out)
     return _dialogues(lines)
 
 
@@ -202,7 +208,7 @@ def _json_rows(lines: Iterator[str], asking: Asking, name: str) -> Iterator[_Row
         yield line, sides[0], sides[1]
 
 
-def _table_rows(lines: Iterator[str], source: Source, asking: Asking) -> Iterator[_Row]:
+def _table_rows(lines: Iterator[str], source: Source, asking: Asking, left_out: LeftOut) -> Iterator[_Row]:
     rows = _plain_rows(lines) if source.suffix == ".tsv" else rows_of(lines, source.suffix, source.name)
     rows = ((line, row) for line, row in rows if row)
     first = next(rows, None)
@@ -216,8 +222,12 @@ def _table_rows(lines: Iterator[str], source: Source, asking: Asking) -> Iterato
         numbered = not _has_names(header)
         places = [0, 1] if numbered else [header.index(name) for name in _named(header, source.name)]
         if numbered and len(header) != 2:
-            raise DataError(_shape(len(header)), where=f"{source.name}:{first[0]}", hint=BY_NUMBER)
-    for line, row in itertools.chain([first] if numbered else [], rows):
+            raise DataError(_shape(len(header)), where=f"{source.name}:{first[0]}", hint=_hint(len(header)))
+    following = list(itertools.islice(rows, FOLLOWING))
+    if numbered and _heads(header, [row for _, row in following], places):
+        left_out.add(f"{source.name}:{first[0]}", HEADER)
+        numbered = False
+    for line, row in itertools.chain([first] if numbered else [], following, rows):
         if len(row) != len(header):
             raise DataError(
                 f"this row has {_columns(len(row))}, the first has {len(header)}",
@@ -226,6 +236,22 @@ def _table_rows(lines: Iterator[str], source: Source, asking: Asking) -> Iterato
             )
         message, reply = (row[place] for place in places)
         yield line, message, reply
+
+
+def _heads(first: list[str], following: list[list[str]], places: list[int]) -> bool:
+    """Whether the first row of a table rather names its columns: a word or two each, where the rows that follow hold more."""
+
+    def words(row: list[str]) -> list[int]:
+        return [len(row[place].split()) for place in places if place < len(row)]
+
+    named = all(1 <= count <= MOST_WORDS_OF_A_NAME for count in words(first))
+    plain = not any(first[place].strip().endswith(SENTENCE_ENDS) for place in places)
+    return (
+        len(following) >= LEAST_FOLLOWING
+        and named
+        and plain
+        and all(max(words(row), default=0) > MOST_WORDS_OF_A_NAME for row in following)
+    )
 
 
 def _plain_rows(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
@@ -248,7 +274,11 @@ def _named(header: Sequence[str], name: str) -> tuple[str, str]:
             return plain[message], plain[reply]
     if len(header) == 2:
         return header[0], header[1]
-    raise DataError(_shape(len(header)), where=name, hint=BY_NUMBER)
+    raise DataError(_shape(len(header)), where=name, hint=_hint(len(header)))
+
+
+def _hint(count: int) -> str:
+    return BY_NUMBER if count > 1 else "Bring a table with a column of messages and one of replies."
 
 
 def _shape(count: int) -> str:
