@@ -290,6 +290,18 @@ def test_standard_input_that_is_no_text_is_refused(trained: Path, run: Run, monk
     assert "utf-8" in run("reply", str(trained), "-").refusal()
 
 
+def test_fewer_replies_and_the_name_of_a_file_are_spoken_of(trained: Path, run: Run) -> None:
+    few = run("reply", str(trained), "Where is the rope?", "--beam", "1", "--count", "50", "-n", "1")
+    assert few.code == 0 and 0 < len(few.out.splitlines()) < 50
+    assert f"{len(few.out.splitlines())} of 50 replies" in few.err
+    Path("one.eml").write_text("Subject: rope", encoding="utf-8")
+    named = run("reply", str(trained), "one.eml")
+    assert named.code == 0 and "- < one.eml" in named.err
+    plain = run("reply", str(trained), "Where is the rope?").err
+    assert "replies" not in plain and "<" not in plain
+    assert run("reply", str(trained), "word " * 200).code == 0  # too long for the name of a file
+
+
 def test_beam_and_temperature_contradict_each_other(trained: Path, run: Run) -> None:
     assert run("reply", str(trained), "Hi", "--beam", "3", "-t", "1").code == 2
 
