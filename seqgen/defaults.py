@@ -218,7 +218,7 @@ def choose_reply(facts: Facts) -> Overrides:
             "learning_rate": 0.012 if often else 0.03,
             "matrix_rate": 0.02 if often else 0.04,
             "window": 256,
-            "batch_symbols": 1536 if often else 2048,
+            "batch_symbols": 3072 if often else 4096,
             "patience": 8,
             "recall_symbols": 0,
         },

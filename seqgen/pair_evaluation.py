@@ -15,8 +15,8 @@ from seqgen.pairs import Pairs
 from seqgen.splits import Split
 from seqgen.tokenizers import Ids, Tokenizer
 
-BATCH_SYMBOLS = 4096
-"""Symbols of the messages that are read at once, and of the replies; padding is counted."""
+BATCH_SYMBOLS = 8192
+"""Symbols of the messages and replies that are read at once; padding is counted."""
 
 
 class ReadPairs(NamedTuple):

@@ -1,10 +1,12 @@
-"""Messages and replies as batches: pairs of nearly equal length together, as many as a number of symbols allows.
+"""Messages and replies as batches: pairs of nearly equal lengths together, as many as a number of symbols allows.
 
 In a split of a corpus of replies the document symbol opens messages and replies in turn. So the end of each is the
 beginning of what follows, and that symbol is the end mark of both.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from seqgen.tokenizers import DOCUMENT, Ids
 
 LEAST_FOR_ECHO = 3
 """Pairs whose lengths can correlate."""
+CLASS_RATIO = 1.4
+"""Between the lengths of replies that may stand in a batch. From 1.2 to 1.7 there is equally little padding."""
 
 
 def echo_of(split: Split) -> float:
@@ -63,21 +67,28 @@ class Pairs:
         return Exchanges(*(torch.from_numpy(part).to(device) for part in parts))
 
     def batches(self, symbols: int, order: Ids) -> list[Ids]:
-        """All pairs in batches of nearly equal lengths, none of them with more symbols on either side than `symbols`, padding
-        counted, unless one pair alone has more.
+        """All pairs in batches of nearly equal lengths, none of them with more symbols than `symbols`, padding counted, unless
+        one pair alone has more.
+
+        Replies in a class of lengths are no longer than `CLASS_RATIO` times the shortest; in a class pairs stand by their
+        messages. By the replies alone, a batch has the longest message of all with replies of that length, and is half padding.
 
         Args:
-            symbols: in a batch at most.
+            symbols: of the messages and replies in a batch at most.
             order: of the pairs: where lengths are equal, it says who comes first. The sizes of the batches do not depend on it.
         """
-        ordered = order[np.lexsort((self.lengths[order, 0], self.lengths[order, 1]))]
+        messages, replies = self.lengths[order].T + 1
+        classes = np.floor(np.log(replies) / math.log(CLASS_RATIO)).astype(np.int64)
+        there_and_back = np.where(classes % 2, -messages, messages)  # so that a batch over two classes has like messages
+        ordered = order[np.lexsort((replies, there_and_back, classes))]
         batches: list[Ids] = []
-        first, longest = 0, 0
-        for place, (message, reply) in enumerate((self.lengths[ordered] + 1).tolist()):
-            longest = max(longest, message, reply)
-            if longest * (place + 1 - first) > symbols and place > first:
+        first, longest = 0, (0, 0)
+        for place, lengths in enumerate((self.lengths[ordered] + 1).tolist()):
+            grown = (max(longest[0], lengths[0]), max(longest[1], lengths[1]))
+            if sum(grown) * (place + 1 - first) > symbols and place > first:
                 batches.append(ordered[first:place])
-                first, longest = place, max(message, reply)
+                first, grown = place, (lengths[0], lengths[1])
+            longest = grown
         return [*batches, ordered[first:]] if len(ordered) else []
 
     def _ids(self, pair: int, side: int) -> Ids:
@@ -98,7 +109,7 @@ class PairBatches:
 
     Args:
         split: the training text.
-        symbols: of a batch at most, on either side.
+        symbols: of a batch at most.
         longest: of a message or a reply.
         random_seed: of the order.
 

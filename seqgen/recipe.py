@@ -190,8 +190,8 @@ class TrainingSettings:
     """Streams of text read side by side, each with its own hidden state (the batch size). Replies have none."""
     window: int = 128
     """Symbols of truncated backpropagation through time. Replies: symbols of a message or a reply that are read at most."""
-    batch_symbols: int = 2048
-    """Replies: symbols of the messages in a batch at most, and of the replies; padding is counted."""
+    batch_symbols: int = 4096
+    """Replies: symbols of the messages and replies in a batch at most; padding is counted."""
     optimizer: str = "muon"
     """A name from `OPTIMIZERS`: `muon` (Muon for the matrices between hidden units, AdamW for the rest) or `adamw` for all."""
     learning_rate: float = 0.012

@@ -155,7 +155,7 @@ class Replier:
     def _thoughts(self, pairs: Pairs) -> Tensor:
         """The thought vectors of all messages, (pairs, hidden)."""
         thoughts = torch.empty(len(pairs), self.model.settings.hidden)
-        for batch in pairs.batches(1 << 14, np.arange(len(pairs))):
+        for batch in pairs.batches(1 << 15, np.arange(len(pairs))):
             exchanges = pairs.exchanges(batch, self.model.device)
             thoughts[torch.from_numpy(batch)] = self.model.encode(exchanges.messages, exchanges.lengths)[1].cpu()
         return thoughts

@@ -389,7 +389,17 @@ def test_batches_hold_every_pair_once_and_not_too_many_symbols() -> None:
         assert len(batches) == len(pairs.batches(64, np.arange(100)))
         for batch in batches:
             exchanges_ = pairs.exchanges(batch)
-            assert len(batch) == 1 or max(exchanges_.messages.numel(), exchanges_.targets.numel()) <= 64
+            assert len(batch) == 1 or exchanges_.messages.numel() + exchanges_.targets.numel() <= 64
+
+
+def test_batches_are_hardly_padded_where_the_lengths_of_messages_and_replies_have_nothing_to_do_with_each_other() -> None:
+    lengths = np.random.default_rng(2).geometric(0.05, (2000, 2))
+    pairs = pairs_of([(int(a), int(b)) for a, b in lengths])
+    padded = 0
+    for batch in pairs.batches(2000, np.arange(2000)):
+        exchanges_ = pairs.exchanges(batch)
+        padded += exchanges_.messages.numel() + exchanges_.targets.numel()
+    assert (lengths + 1).sum() > 0.7 * padded
 
 
 def test_a_batch_says_where_messages_and_replies_end() -> None:
