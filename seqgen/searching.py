@@ -1,7 +1,9 @@
-"""``search()`` looks for the likeliest sequences, with beams, over the same ``step`` and ``select`` as ``generate()`` draws."""
+"""``search()`` looks for several sequences at once, with beams, over the same ``step`` and ``select`` as ``generate()``: for the
+likeliest, or for different ones drawn at random."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,11 +27,17 @@ class SearchSettings:
     """No sequence of so many symbols stands twice in a result; 0: any may."""
     longest: int = 200
     """Symbols at most."""
+    temperature: float = 0.0
+    """0: the likeliest are looked for. Else sequences are drawn at this temperature, no two the same (Kool et al. 2019)."""
+    random_seed: int = 0
+    """Of what is drawn; the same noise for every prompt."""
 
     def __post_init__(self) -> None:
         for name in ("beam", "longest"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} {getattr(self, name)} is below 1")
+        if not 0 <= self.temperature < math.inf:
+            raise UsageError(f"temperature {self.temperature} is not at least 0")
 
 
 class Found(NamedTuple):
@@ -46,26 +54,70 @@ class Found(NamedTuple):
     score: float
 
 
+class _Choices(NamedTuple):
+    """What may follow rows: sequences that are one symbol longer, (rows, choices) each.
+
+    Attributes:
+        keys: what they are chosen by, the lowest first.
+        nats: of the whole sequences.
+        sharp: the same at the temperature that is drawn at.
+        symbols: their last.
+    """
+
+    keys: Tensor
+    nats: Tensor
+    sharp: Tensor
+    symbols: Tensor
+
+
 class _Beams:
     """The sequences that are followed for some prompts, in places by prompt and rank. Only those that go on have a row."""
 
     def __init__(self, prompts: int, beam: int, device: torch.device) -> None:
-        self.nats = torch.full((prompts, beam), torch.inf, dtype=torch.float64, device=device)
-        """Of the sequence in each place; infinite where there is none that goes on."""
-        self.nats[:, 0] = 0.0
-        self.room = torch.full((prompts,), beam, device=device)
-        """How many sequences of each prompt have not ended."""
+        self.keys = torch.full((prompts, beam), torch.inf, dtype=torch.float64, device=device)
+        """What the sequence in each place was chosen by; infinite where there is none that goes on."""
+        self.keys[:, 0] = 0.0
+        self.nats, self.sharp = self.keys.clone(), self.keys.clone()
+        self.ended = torch.full_like(self.keys, torch.inf)
+        """The keys of those that ended, the lowest first."""
         self.history = torch.zeros(prompts, 0, dtype=torch.long, device=device)
         """Of the rows, (rows, time)."""
+
+    @property
+    def going(self) -> Tensor:
+        """Where there is a row, (prompts, beam)."""
+        return self.keys.isfinite()
+
+    def extend(self, choices: _Choices) -> tuple[Tensor, Tensor]:
+        """Chooses the best continuations; returns the row that each comes from, and its symbol, both (prompts, beam)."""
+        going, width = self.going, choices.keys.shape[1]
+        table = choices.keys.new_full((*going.shape, width), torch.inf)
+        table[going] = choices.keys
+        best = table.flatten(1).topk(going.shape[1], largest=False)
+        row_of = torch.zeros(going.shape, dtype=torch.long, device=going.device)
+        row_of[going] = torch.arange(len(choices.keys), device=going.device)
+        parents, places = row_of.gather(1, best.indices // width), best.indices % width
+        before = (self.ended.unsqueeze(1) <= best.values.unsqueeze(2)).sum(-1)  # those that ended keep their places
+        ranks = torch.arange(going.shape[1], device=going.device)
+        self.keys = best.values.masked_fill(ranks + before >= going.shape[1], torch.inf)
+        self.nats, self.sharp = choices.nats[parents, places], choices.sharp[parents, places]
+        return parents, choices.symbols[parents, places]
+
+    def end(self, ended: Tensor, keys: Tensor) -> None:
+        """These sequences, (prompts, beam), have ended and keep their places by these keys."""
+        both = torch.cat([self.ended, keys.masked_fill(~ended, torch.inf)], dim=1)
+        self.ended = both.topk(keys.shape[1], largest=False).values
+        self.keys = self.keys.masked_fill(ended, torch.inf)
 
 
 @torch.inference_mode()
 def search(
     model: Model, logits: Tensor, state: Any, settings: SearchSettings, allowed: Tensor | None = None
 ) -> list[list[Found]]:
-    """Looks for the likeliest sequences with beams, for many prompts at once.
+    """Looks for several sequences with beams, for many prompts at once.
 
-    A sequence that ends takes a place of its beam, so that a beam of one is greedy, and a beam wide enough for all is exact.
+    A likely sequence that ends takes a place of its beam, so that a beam of one is greedy, and a beam wide enough for all is
+    exact. What is drawn is a sample without replacement of whole sequences, as far as none repeats itself.
 
     Args:
         model: in evaluation mode.
@@ -77,65 +129,69 @@ def search(
     Returns:
         For each prompt what was found, the best first; at most `beam`.
     """
-    beam = settings.beam
-    found: list[list[Found]] = [[] for _ in logits]
-    beams = _Beams(len(logits), beam, logits.device)
+    found: list[list[tuple[float, Found]]] = [[] for _ in logits]
+    beams = _Beams(len(logits), settings.beam, logits.device)
+    noise = torch.Generator().manual_seed(settings.random_seed)
     if allowed is not None:
         logits = logits.masked_fill(~allowed, -torch.inf)
     for time in range(1, settings.longest + 1):
-        parents, ids = _extend(beams, *_likeliest(logits, beams.history, settings, time == settings.longest))
-        ended = (ids == DOCUMENT) & beams.nats.isfinite()
+        parents, ids = beams.extend(_choices(logits, beams, settings, noise, last=time == settings.longest))
+        ended = (ids == DOCUMENT) & beams.going
+        keys = beams.keys if settings.temperature else torch.full_like(beams.keys, -torch.inf)
         for prompt, rank in ended.nonzero().tolist():
-            total = float(beams.nats[prompt, rank])
-            ids_found = beams.history[parents[prompt, rank]].tolist()
-            found[prompt].append(Found(ids_found, total, -total / time**settings.length_power))
-        beams.room -= ended.sum(-1)
-        beams.nats.masked_fill_(ended, torch.inf)
-        going = beams.nats.isfinite()
+            nats = float(beams.nats[prompt, rank])
+            one = Found(beams.history[parents[prompt, rank]].tolist(), nats, -nats / time**settings.length_power)
+            found[prompt].append((float(keys[prompt, rank]), one))
+        beams.end(ended, keys)
+        going = beams.going
         if not going.any():
             break
         parents, ids = parents[going], ids[going]
         beams.history = torch.cat([beams.history[parents], ids.unsqueeze(1)], dim=1)
         logits, state = model.step(ids, state.select(parents))
-    return [sorted(each, key=lambda one: -one.score) for each in found]
+    kept = ([one for _, one in sorted(each, key=lambda pair: pair[0])[: settings.beam]] for each in found)
+    return [sorted(each, key=lambda one: -one.score) for each in kept]
 
 
-def _likeliest(logits: Tensor, history: Tensor, settings: SearchSettings, last: bool) -> tuple[Tensor, Tensor]:
-    """The nats of as many symbols after each row as can go on at all, and these symbols, both (rows, beam or fewer).
+def _choices(logits: Tensor, beams: _Beams, settings: SearchSettings, noise: torch.Generator, last: bool) -> _Choices:
+    """As many symbols after each row as can go on at all.
 
     Args:
         logits: (rows, symbols).
-        history: of the rows, (rows, time).
+        beams: with their history.
         settings: of the search.
+        noise: for what is drawn.
         last: whether all must end here.
     """
+    going = beams.going
+    keys, nats, sharp = (each[going].unsqueeze(1) for each in (beams.keys, beams.nats, beams.sharp))
     whole = logits.logsumexp(-1, keepdim=True)
     if last:
         ends = torch.full((len(logits), 1), DOCUMENT, device=logits.device)
-        return (whole - logits.gather(1, ends)).double(), ends
-    best = _without_repeats(logits, history, settings.no_repeat).topk(min(settings.beam, logits.shape[1]))
-    return (whole - best.values).double(), best.indices
+        return _Choices(keys, nats + (whole - logits.gather(1, ends)).double(), sharp, ends)
+    free, width = _without_repeats(logits, beams.history, settings.no_repeat), min(settings.beam, logits.shape[1])
+    if not settings.temperature:
+        best = free.topk(width)
+        nats = nats + (whole - best.values).double()
+        return _Choices(nats, nats, nats, best.indices)
+    sharp = sharp - (free.double() / settings.temperature).log_softmax(-1)
+    uniform = torch.rand(settings.beam, logits.shape[1], generator=noise, dtype=torch.float64).to(logits.device)
+    keys, symbols = _perturbed(sharp, keys, uniform[going.nonzero()[:, 1]]).topk(width, largest=False)
+    return _Choices(keys, nats + (whole - logits.gather(1, symbols)).double(), sharp.gather(1, symbols), symbols)
 
 
-def _extend(beams: _Beams, nats: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
-    """Chooses the best continuations; returns the row that each comes from, and its symbol, both (prompts, beam).
+def _perturbed(nats: Tensor, parents: Tensor, uniform: Tensor) -> Tensor:
+    """The nats of sequences less Gumbel noise, such that the lowest of each row is that of the row before: then the lowest of
+    all are a sample without replacement (Kool et al. 2019, section 4.1).
 
     Args:
-        beams: whose nats become those of the continuations, infinite where there is none.
-        nats: of what may follow each row, (rows, candidates).
-        symbols: these, likewise.
+        nats: (rows, symbols).
+        parents: the perturbed nats of the rows, (rows, 1).
+        uniform: noise from 0 to 1, (rows, symbols).
     """
-    (prompts, beam), (rows, candidates) = beams.nats.shape, nats.shape
-    followed = beams.nats.isfinite()
-    total = nats.new_full((prompts, beam, candidates), torch.inf)
-    total[followed] = beams.nats[followed].unsqueeze(1) + nats
-    best = total.flatten(1).topk(beam, largest=False)
-    row_of = torch.zeros(prompts, beam, dtype=torch.long, device=nats.device)
-    row_of[followed] = torch.arange(rows, device=nats.device)
-    parents = row_of.gather(1, best.indices // candidates)
-    beyond = torch.arange(beam, device=nats.device) >= beams.room.unsqueeze(1)
-    beams.nats = best.values.masked_fill(beyond, torch.inf)
-    return parents, symbols[parents, best.indices % candidates]
+    values = nats + (-uniform.log()).log()
+    excess = values - parents + torch.log1p(-(values.amin(-1, keepdim=True) - values).exp())
+    return parents + excess.clamp(min=0) + torch.log1p((-excess.abs()).exp())
 
 
 def _without_repeats(logits: Tensor, history: Tensor, length: int) -> Tensor:

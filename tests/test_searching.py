@@ -114,6 +114,65 @@ def test_first_symbols_that_are_not_allowed_do_not_come_first() -> None:
     assert results and all(one.ids[0] in (7, 9) for one in results)
 
 
+def shares_of(model: ReplyModel, message: list[int], temperature: float) -> dict[tuple[int, ...], float]:
+    """How likely each sequence is to be drawn, where all end with the last symbol."""
+    shares: dict[tuple[int, ...], float] = {}
+
+    def follow(ids: tuple[int, ...], share: float, logits: Tensor, state: Any) -> None:
+        if len(ids) == LONGEST - 1:
+            shares[ids] = share
+            return
+        chances = (logits[0] / temperature).softmax(-1).tolist()
+        shares[ids] = share * chances[0]
+        for symbol in range(1, SYMBOLS):
+            follow((*ids, symbol), share * chances[symbol], *model.step(torch.tensor([symbol]), state))
+
+    follow((), 1.0, *model.start(torch.tensor([message])))
+    return shares
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_what_is_drawn_is_a_sample_without_replacement(temperature: float) -> None:
+    model, message, seeds = build(), MESSAGES[0], 500
+    shares = shares_of(model, message, temperature)
+    assert sum(shares.values()) == pytest.approx(1)
+    counts = dict.fromkeys(shares, 0)
+    for seed in range(seeds):
+        drawn = [
+            tuple(one.ids) for one in found(model, [message], beam=2, temperature=temperature, random_seed=seed)[0]
+        ]
+        assert len(set(drawn)) == 2
+        for ids in drawn:
+            counts[ids] += 1
+    for ids, share in shares.items():
+        second = sum(other * share / (1 - other) for name, other in shares.items() if name != ids)
+        assert counts[ids] / seeds == pytest.approx(share + second, abs=0.07)
+    assert max(counts.values()) > 0.3 * seeds
+
+
+def test_a_draw_wide_enough_for_all_has_each_once_with_the_nats_of_the_model() -> None:
+    model = build()
+    drawn = found(model, [MESSAGES[1]], beam=200, temperature=0.7)[0]
+    assert sorted(tuple(one.ids) for one in drawn) == sorted(shares_of(model, MESSAGES[1], 1.0))
+    assert [one.nats for one in drawn] == pytest.approx([nats_of(model, MESSAGES[1], tuple(one.ids)) for one in drawn])
+
+
+def test_many_draws_at_once_give_what_each_gives_alone_and_every_seed_others() -> None:
+    model = build(20)
+    together = found(model, MESSAGES, beam=3, longest=12, temperature=1.0, random_seed=5)
+    for message, results in zip(MESSAGES, together, strict=True):
+        alone = found(model, [message], beam=3, longest=12, temperature=1.0, random_seed=5)[0]
+        assert [one.ids for one in results] == [one.ids for one in alone]
+    others = found(model, MESSAGES, beam=3, longest=12, temperature=1.0, random_seed=6)
+    assert [[one.ids for one in each] for each in together] != [[one.ids for one in each] for each in others]
+
+
+@pytest.mark.parametrize("temperature", [-0.5, float("inf"), float("nan")])
+def test_a_temperature_is_a_number_from_zero_on(temperature: float) -> None:
+    with pytest.raises(UsageError, match="temperature"):
+        SearchSettings(temperature=temperature)
+
+
 @pytest.mark.parametrize("name", ["beam", "longest"])
 def test_nothing_cannot_be_followed(name: str) -> None:
     with pytest.raises(UsageError, match=name):
