@@ -138,7 +138,8 @@ class Loaded:
                 f"this model writes {self.modality.name}, and answers nothing",
                 hint="Sample it (seqgen sample), or train one of replies: seqgen train replies --time 2m",
             )
-        return Replier(cast(ReplyModel, self.model), self.tokenizer, self.masked)
+        by_heart = self.checkpoint.recipe.training.by_heart
+        return Replier(cast(ReplyModel, self.model), self.tokenizer, self.masked, by_heart)
 
     def score(self, text: str) -> Score:
         """How surprising each symbol of a text is, read as the beginning of a document.

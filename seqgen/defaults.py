@@ -57,7 +57,11 @@ OFTEN_READ = 8.0
 """Times that pairs are read, above which a model of replies has two layers, and one of translations smoothed labels."""
 KNOWN_BY_HEART = 24.0
 """Times above which nothing is learned of what fits what, nor of phrases: of a few thousand pairs that are read so often, both
-only learn the training text by heart."""
+only learn the training text by heart. Such a model learns what is said anyhow instead."""
+MESSAGE_DROPOUT = 0.15
+TOO_FEW = 100_000
+"""Symbols of such pairs below which it had better know them by heart: what they teach of the language is not enough to write a
+sentence of its own."""
 PROBED_CHARACTERS = 100_000
 """Of each file, to see whether it holds language."""
 MANY_WORDS = 200
@@ -191,7 +195,8 @@ def choose(facts: Facts) -> Overrides:
 
 def choose_reply(facts: Facts) -> Overrides:
     """The same for a model of replies. What is read often may have two layers, and must be kept from being learned by heart;
-    what is read a few times must be learned fast. Where replies are answers, it also learns what fits what."""
+    what is read a few times must be learned fast. Where replies are answers, it also learns what fits what, or, of few, what is
+    said anyhow; of too few it learns whole sentences by heart."""
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds
     by_time = 192 * (budget / REPLY_BUDGET) ** 0.125
     by_corpus = 256 * (facts.symbols / 2e5) ** 0.25
@@ -202,15 +207,17 @@ def choose_reply(facts: Facts) -> Overrides:
     often = epochs > OFTEN_READ
     answers = facts.echo < ECHO
     matched = answers and epochs <= KNOWN_BY_HEART
+    few = answers and not matched
     dropout = choose_reply_dropout(epochs, facts.symbols)
     return {
         "model": {
             "layers": 2 if often else 1,
             "hidden": hidden,
             "embedding": embedding,
-            "embedding_dropout": 0.1 if often else 0.0,
+            "embedding_dropout": 0.2 if few else 0.1 if often else 0.0,
             "label_smoothing": 0.1 if often and not answers else 0.0,
             "matching": MATCHING if matched else 0.0,
+            "message_dropout": MESSAGE_DROPOUT if few else 0.0,
             "phrases": matched,
             **dict.fromkeys(DROPOUTS, dropout),
         },
@@ -220,6 +227,7 @@ def choose_reply(facts: Facts) -> Overrides:
             "window": 256,
             "batch_symbols": 3072 if often else 4096,
             "patience": 8,
+            "by_heart": few and facts.symbols < TOO_FEW,
             "recall_symbols": 0,
         },
     }

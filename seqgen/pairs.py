@@ -79,8 +79,8 @@ class Pairs:
         """
         messages, replies = self.lengths[order].T + 1
         classes = np.floor(np.log(replies) / math.log(CLASS_RATIO)).astype(np.int64)
-        there_and_back = np.where(classes % 2, -messages, messages)  # so that a batch over two classes has like messages
-        ordered = order[np.lexsort((replies, there_and_back, classes))]
+        in_class = np.where(classes % 2, -messages, messages)  # up and down, for a batch over two classes
+        ordered = order[np.lexsort((replies, in_class, classes))]
         batches: list[Ids] = []
         first, longest = 0, (0, 0)
         for place, lengths in enumerate((self.lengths[ordered] + 1).tolist()):

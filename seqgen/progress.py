@@ -100,8 +100,18 @@ class Outcome:
 Listener = Callable[[Progress], None]
 
 
-def judge(looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_early: bool) -> Verdict:
-    """The verdict on a run of so many steps from its looks at the validation text."""
+def judge(
+    looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_early: bool, by_heart: bool = False
+) -> Verdict:
+    """The verdict on a run of so many steps from its looks at the validation text.
+
+    Args:
+        looks: as they were written down.
+        steps: that were done.
+        interrupted: by the user.
+        stopped_early: by patience.
+        by_heart: the last weights were kept, however well they predict.
+    """
     if interrupted and steps == 0:
         return Verdict("interrupted", "Interrupted before the first step, and saved: nothing is learned yet.")
     if interrupted:
@@ -110,6 +120,12 @@ def judge(looks: list[dict[str, Any]], steps: int, interrupted: bool, stopped_ea
     if not seen:
         return Verdict(
             "done", "Done. There was no validation text, so nothing says how good it is on text it has not seen."
+        )
+    if by_heart:
+        return Verdict(
+            "by heart",
+            "Learned by heart, since there are few pairs: it answers with what it has read. More pairs would help more than more "
+            "time; or begin with a trained model (--init-from).",
         )
     if steps < FEW_STEPS:
         return Verdict(

@@ -158,12 +158,15 @@ class ModelSettings:
     matching: float = 0.0
     """Replies: weight of a second task in training, to pick each message's own reply among those of the batch by what both are
     about (Henderson et al. 2017); replies are then chosen by that, too. 0: none."""
+    message_dropout: float = 0.0
+    """Replies: share of the messages that are left out in training, so that it also learns what is said anyhow. Replies are then
+    drawn, and chosen by how much likelier the message makes them (Li et al. 2016)."""
     phrases: bool = False
     """Replies: a table says at once what comes after the last few symbols (Mikolov et al. 2011)."""
 
     def __post_init__(self) -> None:
         _at_least(1, model__layers=self.layers, model__hidden=self.hidden, model__embedding=self.embedding)
-        for name in ("embedding", "input", "hidden", "output", "weight"):
+        for name in ("embedding", "input", "hidden", "output", "weight", "message"):
             value = getattr(self, f"{name}_dropout")
             if not 0 <= value < 1:
                 raise UsageError(f"model.{name}_dropout={value} is not in [0, 1)")
@@ -216,6 +219,9 @@ class TrainingSettings:
     """Symbols of the validation text that such a look reads; the final figure reads all of it, or what the time allows."""
     patience: int = 0
     """Stop after this many looks without a better one (0: never)."""
+    by_heart: bool = False
+    """Keep the last weights, and not those that predict validation text best: a model of a few hundred pairs writes whole
+    sentences only when it knows them by heart. Then there is no patience."""
     recall_symbols: int = 50_000
     """Symbols of the validation text at most from which it learns, once it is trained, what the model is to make of what stood
     in the document before (0: it does not recall)."""

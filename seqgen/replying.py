@@ -29,8 +29,14 @@ LONGEST_MESSAGE = 4000
 LONGEST_REPLY = 400
 """Symbols of a reply."""
 BEAM = 24
+DRAWN_AT = 0.85
+"""Temperature at which replies are drawn where the model knows what is said anyhow: the likeliest would all be that."""
 MATCHING = 0.06
 """What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol."""
+FLUENCY, FLUENCY_BY_HEART = 0.2, 2.0
+"""What a nat counts by which a reply is likelier than others of its length, beside one by which the message makes it likelier.
+Without it, the most telling replies are those that hardly hang together; with much of it, those that can always be given. What
+was learned by heart is told from what is made up of its parts."""
 USUAL, LENGTH_POWER = 12, 0.5
 """Symbols of a usual answer, and how much worse the mean symbol of a longer one counts. The mean alone flatters it: once it is
 begun, its rest is certain."""
@@ -53,7 +59,7 @@ class ReplySettings:
     words: int | None = None
     """Words at most, without those of the start."""
     random_seed: int = 0
-    """For those that are drawn."""
+    """For those that are drawn at random."""
     raw: bool = False
     """The message is as it was learned, and marks stay marks: to compare with what was learned."""
 
@@ -102,10 +108,12 @@ class Replier:
         tokenizer: its own.
         masked: whether it has learned marks in the places of numbers, links and addresses; then what a message has of those is
             put into the replies.
+        by_heart: whether it knows what it has read by heart, and hardly anything else.
     """
 
-    def __init__(self, model: ReplyModel, tokenizer: Tokenizer, masked: bool) -> None:
+    def __init__(self, model: ReplyModel, tokenizer: Tokenizer, masked: bool, by_heart: bool = False) -> None:
         self.model, self.tokenizer, self.masked = model, tokenizer, masked
+        self._fluency = FLUENCY_BY_HEART if by_heart else FLUENCY
 
     def replies(self, messages: Sequence[str], settings: ReplySettings) -> list[list[Reply]]:
         """Replies to each of some messages, the best first; fewer than asked for where no more differ."""
@@ -168,7 +176,9 @@ class Replier:
         for symbol in opening.ids:
             logits, state = self.model.step(torch.full((len(prompts),), symbol, device=self.model.device), state)
         allowed = None if opening.allowed is None else torch.from_numpy(opening.allowed).to(self.model.device)
-        wanted = SearchSettings(max(settings.beam, settings.count), longest=LONGEST_REPLY)
+        beam = max(settings.beam, settings.count)
+        temperature = DRAWN_AT if self.model.settings.message_dropout and beam > 1 else 0.0
+        wanted = SearchSettings(beam, longest=LONGEST_REPLY, temperature=temperature, random_seed=settings.random_seed)
         found = [
             [one._replace(ids=[*opening.ids, *one.ids]) for one in each]
             for each in search(self.model, logits, state, wanted, allowed)
@@ -176,13 +186,17 @@ class Replier:
         return [_unlike(each, merits) for each, merits in zip(found, self._merits(found, state), strict=True)]
 
     def _merits(self, found: list[list[Found]], state: ReplyState) -> list[list[float]]:
-        """How good each reply is: its score, and of an answer also its length and how well it matches the message."""
-        owners = [place for place, each in enumerate(found) for _ in each]
-        table, lengths = _table([[*one.ids, DOCUMENT] for each in found for one in each], self.model.device)
-        real = torch.arange(len(table), device=self.model.device).unsqueeze(1) < lengths
-        matches = self.model.match(state, torch.tensor(owners, device=self.model.device), table, real)
-        merits = torch.tensor([one.score for each in found for one in each], device=self.model.device)
-        if matches is not None:
+        """How good each reply is: where the model knows how likely it is anyhow, how much likelier the message makes it, and how
+        well it is said; else its score, and of an answer also its length and how well it matches the message."""
+        device = self.model.device
+        owners = torch.tensor([place for place, each in enumerate(found) for _ in each], device=device)
+        table, lengths = _table([[*one.ids, DOCUMENT] for each in found for one in each], device)
+        real = torch.arange(len(table), device=device).unsqueeze(1) < lengths
+        nats = torch.tensor([one.nats for each in found for one in each], device=device)
+        merits = torch.tensor([one.score for each in found for one in each], device=device)
+        if (gains := self.model.gains(nats, table, real)) is not None:
+            merits = MATCHING * (gains + self._fluency * (_usual(nats, lengths, owners) - nats))
+        elif (matches := self.model.match(state, owners, table, real)) is not None:
             merits = merits * (lengths / USUAL) ** LENGTH_POWER + MATCHING * matches
         told = iter(merits.tolist())
         return [[next(told) for _ in each] for each in found]
@@ -267,6 +281,12 @@ def _unlike(found: list[Found], merits: list[float]) -> list[Found]:
             fewest = max(1, min(len(pieces[place]), len(pieces[best])))
             alike[place] = max(alike[place], len(pieces[place] & pieces[best]) / fewest)
     return chosen
+
+
+def _usual(nats: Tensor, lengths: Tensor, owners: Tensor) -> Tensor:
+    """The nats of usual replies of these lengths, by all that were found for the same message; all (replies,)."""
+    sums = nats.new_zeros(2, int(owners.max()) + 1).index_add(1, owners, torch.stack([nats, lengths.to(nats)]))
+    return lengths * (sums[0] / sums[1])[owners]
 
 
 def _table(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -135,14 +135,15 @@ class Trainer:
         return value
 
     def look(self) -> Look:
-        """Reads validation text with the averaged weights, keeps the best ones, and starts a new mean of the training loss."""
+        """Reads validation text with the averaged weights, keeps the best ones, or to know it by heart the last, and starts
+        a new mean of the training loss."""
         settings, counters = self.recipe.training, self.counters
         valid = self.corpus.splits["valid"]
         nats = None
         if len(valid) > 1:
             self._judge.load_state_dict(self.averaged)
             nats = validation_nats(self._judge.eval(), valid, settings.evaluate_symbols, settings.dtype)
-        if nats is None or nats < counters.best_nats:
+        if nats is None or settings.by_heart or nats < counters.best_nats:
             counters.best_nats, counters.best_step, counters.looks_since_best = nats or math.inf, counters.step, 0
             self.best = {name: tensor.clone() for name, tensor in self.averaged.items()}
         else:

@@ -327,7 +327,7 @@ class _Session:
         looks = read_lines(self.writer.folder / METRICS)
         self._draw(looks, valid.value if valid and recall is not None else None)
         speed = (counters.step - first) / max(1e-9, seconds) * trainer.feed.symbols_per_step
-        verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps)
+        verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps, settings.by_heart)
         return Outcome(
             self.writer.folder, not interrupted, counters.step, seconds, speed, valid, verdict, trainer.recipe
         )

@@ -203,7 +203,21 @@ def test_where_replies_say_what_their_messages_say_nothing_is_learned_of_what_fi
 def test_few_pairs_that_are_read_very_often_are_not_learned_by_heart() -> None:
     few = Recipe.from_dict(choose_reply(dataclasses.replace(PAIRS, symbols=150_000, seconds=600)))
     assert few.model.matching == few.model.label_smoothing == 0 and not few.model.phrases
-    assert few.model.hidden_dropout > 0.2
+    assert few.model.hidden_dropout > 0.2 and few.model.message_dropout > 0 and not few.training.by_heart
+
+
+def test_of_too_few_answers_whole_sentences_are_learned() -> None:
+    for symbols, echo, seconds, wanted in (
+        (90_000, 0.1, 60, True),
+        (110_000, 0.1, 60, False),
+        (90_000, 0.9, 60, False),
+        (90_000, 0.1, 3, False),
+    ):
+        facts = dataclasses.replace(PAIRS, symbols=symbols, echo=echo, seconds=seconds, vocabulary=1000)
+        recipe = Recipe.from_dict(choose_reply(facts))
+        assert recipe.training.by_heart == wanted
+        assert (recipe.model.message_dropout > 0) == (symbols == 110_000 or wanted)
+        assert recipe.model.matching == 0 or recipe.model.message_dropout == 0
 
 
 def test_replies_that_are_read_often_are_kept_from_being_learned_by_heart() -> None:

@@ -392,7 +392,7 @@ def test_batches_hold_every_pair_once_and_not_too_many_symbols() -> None:
             assert len(batch) == 1 or exchanges_.messages.numel() + exchanges_.targets.numel() <= 64
 
 
-def test_batches_are_hardly_padded_where_the_lengths_of_messages_and_replies_have_nothing_to_do_with_each_other() -> None:
+def test_batches_are_hardly_padded_where_lengths_of_messages_and_replies_differ() -> None:
     lengths = np.random.default_rng(2).geometric(0.05, (2000, 2))
     pairs = pairs_of([(int(a), int(b)) for a, b in lengths])
     padded = 0

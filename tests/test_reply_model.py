@@ -225,3 +225,52 @@ def test_the_gist_is_a_part_of_every_answer_and_not_only_of_the_first_state(atte
     changed = (model.loss(whole, State(()))[0] != before).tolist()
     owners = torch.arange(2).expand(len(whole.wanted), -1)[whole.wanted].tolist()
     assert changed == [owner == 1 for owner in owners]
+
+
+def test_dropped_messages_are_read_as_empty_ones_in_training() -> None:
+    model, whole = build(message_dropout=0.5, matching=0.0).train(), batch([0, 1, 2, 3])
+    dropped = torch.rand(4, generator=torch.Generator().manual_seed(2)) < 0.5
+    assert dropped.any() and not dropped.all()
+    trained = model.loss(whole, State(()))[0]
+    model.eval()
+    kept = model.loss(whole, State(()))[0]
+    empty = torch.zeros(1, 4, dtype=torch.long), torch.ones(4, dtype=torch.long)
+    alone = model.loss(whole._replace(messages=empty[0], lengths=empty[1]), State(()))[0]
+    owners = torch.arange(4).expand(len(whole.wanted), -1)[whole.wanted]
+    torch.testing.assert_close(trained, torch.where(dropped[owners], alone, kept))
+
+
+def test_no_message_that_was_dropped_is_matched() -> None:
+    model, whole = build(message_dropout=0.5).train(), batch([0, 1, 2, 3])
+    assert model.matching is not None
+    kept = (torch.rand(4, generator=torch.Generator().manual_seed(2)) >= 0.5).nonzero().flatten()
+    trained = model.loss(whole, State(()))[0]
+    model.noise = torch.Generator().manual_seed(2)
+    reduced, _ = model._drop_messages(whole)
+    model.eval()
+    plain = model.loss(reduced, State(()))[0]
+    _, thoughts = model.encode(reduced.messages, reduced.lengths)
+    gists = model.matching.of_replies(whole.targets, whole.wanted)
+    charge = functional.cross_entropy((thoughts @ gists.t())[kept], kept)
+    assert_same_gradients(model, trained, plain + 0.5 * charge)
+
+
+def test_a_batch_without_a_message_left_trains_all_the_same() -> None:
+    model = build(message_dropout=0.999).train()
+    model.loss(batch([0, 1]), State(()))[0].mean().backward()  # type: ignore[no-untyped-call]
+    assert all(param.grad is not None and param.grad.isfinite().all() for param in model.parameters())
+
+
+@pytest.mark.parametrize("most", [1, 1 << 25])
+def test_a_gain_is_what_a_message_makes_a_reply_likelier(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr("seqgen.models.reply.MOST_LOGITS", most)
+    model, whole = build(message_dropout=0.2).eval(), batch([0, 1, 2])
+    nats = torch.tensor([float(nats_of(model, place).detach().sum()) for place in range(3)])
+    gains = model.gains(nats, whole.targets, whole.wanted)
+    assert gains is not None
+    for place in range(3):
+        single = batch([place])
+        nothing = single._replace(messages=torch.zeros(1, 1, dtype=torch.long), lengths=torch.ones(1, dtype=torch.long))
+        anyhow = float(model.loss(nothing, State(()))[0].detach().sum())
+        assert float(gains[place]) == pytest.approx(anyhow - float(nats[place]), abs=1e-5)
+    assert build().gains(nats, whole.targets, whole.wanted) is None

@@ -34,8 +34,15 @@ from tests.exchanges import exchanges, write_tsv
 from tests.interrupts import CtrlC
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "model": {"hidden": 48, "embedding": 32, "layers": 1, "hidden_dropout": 0.0, "output_dropout": 0.0},
-    "training": {"threads": 1, "dtype": "float32", "learning_rate": 0.01, "batch_symbols": 400},
+    "model": {
+        "hidden": 48,
+        "embedding": 32,
+        "layers": 1,
+        "hidden_dropout": 0.0,
+        "output_dropout": 0.0,
+        "message_dropout": 0.0,
+    },
+    "training": {"threads": 1, "dtype": "float32", "learning_rate": 0.01, "batch_symbols": 800},
 }
 TINY = ["--threads", "1", "--kind", "replies", "--set", "model.hidden=8", "--set", "training.dtype=float32"]
 
@@ -106,6 +113,42 @@ def test_what_matches_the_message_far_better_comes_first(model: Loaded, monkeypa
 
     monkeypatch.setattr(ReplyModel, "match", match)
     for before, after in zip(plain, replier.replies(messages, ReplySettings(count=2)), strict=True):
+        assert after[0] == before[1]
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Loaded:
+    """The same model, as if it had learned what is said anyhow."""
+    folder = tmp_path_factory.mktemp("drawing") / "model"
+    shutil.copytree(trained, folder)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["recipe"]["model"]["message_dropout"] = 0.2
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return seqgen.load(folder)
+
+
+def test_where_it_knows_what_is_said_anyhow_it_draws_and_the_seed_repeats_it(drawing: Loaded) -> None:
+    messages = ["Where is the rope?", "Please hand the lid to Ivy."]
+    told = {seed: drawing.replies(messages, ReplySettings(count=20, random_seed=seed)) for seed in range(3)}
+    assert drawing.replies(messages, ReplySettings(count=20, random_seed=1)) == told[1]
+    assert len({str(each) for each in told.values()}) == 3
+    for message, together in zip(messages, told[1], strict=True):
+        alone = drawing.reply(message, ReplySettings(count=20, random_seed=1))
+        assert [reply.text for reply in alone] == [reply.text for reply in together]
+    greedy = [drawing.reply(messages[0], ReplySettings(count=1, beam=1, random_seed=seed)) for seed in range(3)]
+    assert greedy[0] == greedy[1] == greedy[2]
+
+
+def test_first_comes_what_the_message_makes_likelier(drawing: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [message for message, _ in exchanges()[:3]]
+    plain = drawing.replies(messages, ReplySettings(count=2))
+    wanted = [drawing.tokenizer.encode(each[1].text).tolist() for each in plain]
+
+    def gains(self: ReplyModel, nats: Tensor, replies: Tensor, real: Tensor) -> Tensor:
+        return torch.tensor([100.0 * any(ids[: len(one)] == one for one in wanted) for ids in replies.t().tolist()])
+
+    monkeypatch.setattr(ReplyModel, "gains", gains)
+    for before, after in zip(plain, drawing.replies(messages, ReplySettings(count=2)), strict=True):
         assert after[0] == before[1]
 
 
@@ -388,7 +431,9 @@ def test_every_cell_and_attention_can_be_trained_and_asked(run: Run, cell: str, 
     write_tsv("a.tsv")
     trained = run("train", "a.tsv", *TINY, "--steps", "3", "--cell", cell, "--set", f"model.attention={attention}")
     assert trained.code == 0
-    assert len(run("reply", "a", "Where is the rope?", "--json").json()[0]["replies"]) > 0
+    result = run("reply", "a", "Where is the rope?", "--json")
+    assert result.code == 0, result.err
+    assert len(result.json()[0]["replies"]) > 0
     assert run("reply", "a", "Hi", "--attention", "a.png").code == (2 if attention == "none" else 0)
 
 

@@ -53,7 +53,10 @@ if TYPE_CHECKING:
     help="Words of a reply at most, after those of --start. Default: as the model ends it.",
 )
 @click.option(
-    "--random-seed", metavar="N", type=int, help="Repeat what was drawn with -t. Default: a new one each time."
+    "--random-seed",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Of what is drawn. Default: with -t a new one each time, else 0.",
 )
 @click.option(
     "--attention",
@@ -103,8 +106,9 @@ def command(
     from seqgen.generation import new_random_seed
     from seqgen.replying import ReplySettings
 
-    random_seed = new_random_seed() if random_seed is None else random_seed
     rules = None if temperature is None else RuleSettings(temperature=temperature)
+    if random_seed is None:
+        random_seed = 0 if rules is None else new_random_seed()
     given = only_given(count=count, beam=beam)
     settings = ReplySettings(**given, start=start, rules=rules, words=length, random_seed=random_seed)
     model = load(checkpoint, device)

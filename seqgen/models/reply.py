@@ -30,6 +30,8 @@ from seqgen.recipe import ModelSettings
 
 DOCUMENT = 0
 """Opens and ends a reply, and ends a message."""
+MOST_LOGITS = 1 << 25
+"""Of replies that are measured at once."""
 
 
 class Exchanges(NamedTuple):
@@ -200,7 +202,9 @@ class ReplyModel(Model):
 
         In training their gradients are those of the nats with smoothed labels and of the weighted nats of picking each message's
         own reply among those of the batch. The values are not, so that they can be compared with those of evaluation.
+        Some replies answer nothing in training, where messages are dropped.
         """
+        batch, kept = self._drop_messages(batch)
         memory, thoughts = self.encode(batch.messages, batch.lengths)
         logits = self._decode(batch, memory, thoughts).float()
         log_p = logits.log_softmax(-1)
@@ -212,9 +216,31 @@ class ReplyModel(Model):
             wanted = (1 - smoothing) * nats - smoothing * log_p.mean(-1)
         if self.matching is not None:
             scores = (thoughts @ self.matching.of_replies(batch.targets, batch.wanted).t()).float()
-            own = torch.arange(len(scores), device=scores.device)
-            wanted = wanted + self.settings.matching * functional.cross_entropy(scores, own)
+            charges = functional.cross_entropy(scores[kept], kept, reduction="sum") / max(1, len(kept))
+            wanted = wanted + self.settings.matching * charges
         return nats.detach() + (wanted - wanted.detach()), state
+
+    @torch.no_grad()
+    def gains(self, nats: Tensor, replies: Tensor, real: Tensor) -> Tensor | None:
+        """How many nats likelier replies are after their messages than after none (pointwise mutual information, Li et al. 2016);
+        None where the model has not learned what is said anyhow.
+
+        Args:
+            nats: of the replies after their messages, (replies,).
+            replies: each with the document symbol at its end, (positions, replies).
+            real: False where they are padding, (positions, replies).
+        """
+        if not self.settings.message_dropout:
+            return None
+        anyhow, most = torch.zeros_like(nats), max(1, MOST_LOGITS // (len(replies) * self.size))
+        for first in range(0, len(nats), most):
+            rows = slice(first, first + most)
+            targets, wanted = replies[:, rows], real[:, rows]
+            nothing = torch.full_like(targets[:1], DOCUMENT)
+            alone = Exchanges(nothing, torch.ones_like(nothing[0]), targets.roll(1, dims=0), targets, wanted)
+            told, _ = self.loss(alone, State(()))
+            anyhow[rows].index_add_(0, wanted.nonzero()[:, 1], told.to(nats))
+        return anyhow - nats
 
     @torch.no_grad()
     def match(self, state: ReplyState, owners: Tensor, replies: Tensor, real: Tensor) -> Tensor | None:
@@ -296,6 +322,17 @@ class ReplyModel(Model):
         """Symbols (time, batch) -> (time, batch, embedding)."""
         table = embedding_dropout(self.embedding, self.settings.embedding_dropout, noise)
         return locked_dropout(functional.embedding(ids, table), self.settings.input_dropout, noise)
+
+    def _drop_messages(self, batch: Exchanges) -> tuple[Exchanges, Tensor]:
+        """The batch with some of its messages empty, in training; and the places of the others."""
+        share, noise, lengths = self.settings.message_dropout, self.noise, batch.lengths
+        if not self.training or noise is None or share == 0:
+            return batch, torch.arange(len(lengths), device=lengths.device)
+        dropped = torch.rand(lengths.shape, generator=noise, device=noise.device) < share
+        messages = batch.messages.masked_fill(dropped, DOCUMENT)
+        return batch._replace(messages=messages, lengths=lengths.masked_fill(dropped, 1)), (
+            ~dropped
+        ).nonzero().flatten()
 
     def _first_states(self, thoughts: Tensor) -> list[LayerState]:
         """The decoder's state before a reply."""
