@@ -245,7 +245,7 @@ class Replier:
     def _told(self, found: list[Found], message: str, settings: ReplySettings) -> list[Reply]:
         """The first that say something new, as many as are wanted; last those with a mark that the message does not fill."""
         told: dict[str, Reply] = {}
-        texts = [_shorten(self.tokenizer.decode(one.ids).strip(), settings) for one in found]
+        texts = [_shorten(_written(self.tokenizer.decode(one.ids)), settings) for one in found]
         order = list(range(len(texts)))
         if self.masked and not settings.raw:
             texts = [fill(text, message) for text in texts]
@@ -296,6 +296,11 @@ def _table(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tens
     for column, prompt in enumerate(prompts):
         table[: len(prompt), column] = torch.tensor(prompt)
     return table.to(device), lengths.to(device)
+
+
+def _written(text: str) -> str:
+    """A text that can be written to a file: half a character, which a model may spell, is replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
 def _shorten(text: str, settings: ReplySettings) -> str:

@@ -152,6 +152,12 @@ def test_first_comes_what_the_message_makes_likelier(drawing: Loaded, monkeypatc
         assert after[0] == before[1]
 
 
+def test_half_a_character_that_was_spelled_can_be_written(model: Loaded) -> None:
+    spelled = [byte + 1 for byte in b"a \xed\xb4\xbb b"]
+    (reply,) = model.replier()._told([Found(spelled, 1.0, -0.1)], "", ReplySettings())
+    assert reply.text == "a \ufffd b"
+
+
 def test_a_long_answer_must_be_likelier_by_its_mean_than_a_short_one(
     model: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
