@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 import random
 import sys
@@ -19,6 +20,7 @@ from sacrebleu.metrics.chrf import CHRF
 import seqgen
 from seqgen.replying import ReplySettings
 
+CORPUS = Path(__file__).parent.parent / "corpora" / "replies"
 MESSAGES = Path(__file__).parent / "messages.txt"
 """Messages that were written by somebody who had not seen the corpus of replies, one a line."""
 PARTS = {"train": "train", "valid": "val", "test": "test_2016_flickr"}
@@ -117,6 +119,49 @@ def unprepared(options: argparse.Namespace, here: Path) -> None:
     speed(model, messages)
 
 
+def few(options: argparse.Namespace, here: Path) -> None:
+    """So few pairs that no language can be learned from them."""
+    spent = options.time or "60s"
+    messages = options.messages.read_text(encoding="utf-8").splitlines()[:10]
+    heading(
+        "Few pairs",
+        f"One message and one of its replies from 80 and from 400 records of the project's own corpus, drawn at random; `seqgen "
+        f"train few.tsv --kind replies --time {spent}`, and the same without learning them by heart (`--set "
+        "training.by_heart=false`). Then the replies to ten unprepared messages, to be read.",
+    )
+    choose = random.Random(1)
+    records = [
+        list(json.loads(line).values())
+        for path in sorted(CORPUS.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    choose.shuffle(records)
+    for count in (80, 400):
+        rows = [f"{choose.choice(messages)}\t{choose.choice(replies)}\n" for messages, replies in records[:count]]
+        (here / f"few{count}.tsv").write_text("".join(rows), encoding="utf-8")
+        for name, extra in ((f"by-heart-{count}", []), (f"best-{count}", ["--set", "training.by_heart=false"])):
+            learn(
+                [
+                    "train",
+                    f"few{count}.tsv",
+                    "--kind",
+                    "replies",
+                    "--time",
+                    spent,
+                    "--name",
+                    name,
+                    *extra,
+                    *options.extra,
+                ],
+                here,
+            )
+            model = seqgen.load(here / "checkpoints" / name)
+            for message in messages:
+                print(f"    {message} -> {' | '.join(reply.text for reply in model.reply(message))}")
+            (record,), _ = run("eval", name, folder=here)
+            tell(record)
+
+
 def speed(model: seqgen.Loaded, messages: Sequence[str]) -> None:
     """How long replies take, and how many come out differently in a batch."""
     model.reply(messages[0])
@@ -189,6 +234,7 @@ TASKS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
     "unprepared": unprepared,
     "translation": translation,
     "dialogue": dialogue,
+    "few": few,
 }
 
 if __name__ == "__main__":
