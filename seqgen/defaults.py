@@ -59,6 +59,7 @@ KNOWN_BY_HEART = 24.0
 """Times above which nothing is learned of what fits what, nor of phrases: of a few thousand pairs that are read so often, both
 only learn the training text by heart. Such a model learns what is said anyhow instead."""
 MESSAGE_DROPOUT = 0.15
+"""Share of the messages that are left out for that."""
 TOO_FEW = 100_000
 """Symbols of such pairs below which it had better know them by heart: what they teach of the language is not enough to write a
 sentence of its own."""

@@ -19,7 +19,8 @@ from seqgen.tokenizers import DOCUMENT, Ids
 LEAST_FOR_ECHO = 3
 """Pairs whose lengths can correlate."""
 CLASS_RATIO = 1.4
-"""Between the lengths of replies that may stand in a batch. From 1.2 to 1.7 there is equally little padding."""
+"""Between the lengths of replies of one class: pairs stand by class, then by message. From 1.2 to 1.7 there is equally little
+padding."""
 
 
 def echo_of(split: Split) -> float:

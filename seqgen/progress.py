@@ -14,6 +14,8 @@ from seqgen.units import BITS_PER_CHARACTER, Unit
 
 FEW_STEPS = 8
 """After fewer steps than this a curve says nothing."""
+STILL_LEARNING = 0.05
+"""Nats per symbol of training text that the last quarter of a run gained, where it does not know it by heart yet."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run's figures say: "interrupted", "overfitted", "improving" or "done", and a sentence for people."""
+    """What a run's figures say: "interrupted", "overfitted", "improving", "by-heart" or "done", and a sentence for people."""
 
     name: str
     sentence: str
@@ -121,16 +123,20 @@ def judge(
         return Verdict(
             "done", "Done. There was no validation text, so nothing says how good it is on text it has not seen."
         )
-    if by_heart:
-        return Verdict(
-            "by heart",
-            "Learned by heart, since there are few pairs: it answers with what it has read. More pairs would help more than more "
-            "time; or begin with a trained model (--init-from).",
-        )
     if steps < FEW_STEPS:
         return Verdict(
             "improving",
             f"Only {steps} step{'s' * (steps != 1)}: too little time to learn from. More time will make it better.",
+        )
+    if by_heart:
+        *_, last_train = seen[-1]
+        earlier = next((train for step, _, train in reversed(seen) if step <= 0.75 * seen[-1][0]), seen[0][2])
+        if earlier - last_train > STILL_LEARNING:
+            return Verdict("improving", "Not yet known by heart. More time will make it better.")
+        return Verdict(
+            "by-heart",
+            "Learned by heart, since there are few pairs: it answers with what it has read. More pairs would help more than more "
+            "time.",
         )
     best_step, best, _ = min(seen, key=lambda look: look[1])
     last_step, last, _ = seen[-1]

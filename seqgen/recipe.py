@@ -157,7 +157,7 @@ class ModelSettings:
     """Replies: share of the probability that training wants spread over all symbols (Szegedy et al. 2016, section 7)."""
     matching: float = 0.0
     """Replies: weight of a second task in training, to pick each message's own reply among those of the batch by what both are
-    about (Henderson et al. 2017); replies are then chosen by that, too. 0: none."""
+    about (Henderson et al. 2017); replies are then chosen by that, too, unless messages are left out. 0: none."""
     message_dropout: float = 0.0
     """Replies: share of the messages that are left out in training, so that it also learns what is said anyhow. Replies are then
     drawn, and chosen by how much likelier the message makes them (Li et al. 2016)."""
@@ -220,7 +220,7 @@ class TrainingSettings:
     patience: int = 0
     """Stop after this many looks without a better one (0: never)."""
     by_heart: bool = False
-    """Keep the last weights, and not those that predict validation text best: a model of a few hundred pairs writes whole
+    """Replies: keep the last weights, and not those that predict validation text best: of few pairs a model writes whole
     sentences only when it knows them by heart. Then there is no patience."""
     recall_symbols: int = 50_000
     """Symbols of the validation text at most from which it learns, once it is trained, what the model is to make of what stood

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqgen.conversations import tidy
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import UsageError
-from seqgen.generation import TILE, generate
+from seqgen.generation import TILE, generate, mix
 from seqgen.mail.masks import fill, is_whole, mask
 from seqgen.models import ReplyModel, ReplyState
 from seqgen.pairs import Pairs
@@ -23,7 +23,9 @@ from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 
 TOGETHER = 64
-"""Messages that are answered side by side."""
+"""Messages that are answered side by side at most."""
+MOST_CHOICES = 1 << 23
+"""Symbols that may follow what is followed for these messages, at most: each is a few numbers."""
 LONGEST_MESSAGE = 4000
 """Symbols of a message that are read."""
 LONGEST_REPLY = 400
@@ -32,7 +34,8 @@ BEAM = 24
 DRAWN_AT = 0.85
 """Temperature at which replies are drawn where the model knows what is said anyhow: the likeliest would all be that."""
 MATCHING = 0.06
-"""What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol."""
+"""What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol. Both as the
+model estimates it by matching, and as it is."""
 FLUENCY, FLUENCY_BY_HEART = 0.2, 2.0
 """What a nat counts by which a reply is likelier than others of its length, beside one by which the message makes it likelier.
 Without it, the most telling replies are those that hardly hang together; with much of it, those that can always be given. What
@@ -55,7 +58,7 @@ class ReplySettings:
     start: str = ""
     """What they begin with."""
     rules: RuleSettings | None = None
-    """Draw them at random by these rules instead of looking for the likeliest."""
+    """Draw each by itself by these rules, instead of choosing from those that are followed at once."""
     words: int | None = None
     """Words at most, without those of the start."""
     random_seed: int = 0
@@ -120,8 +123,9 @@ class Replier:
         results: list[list[Reply]] = [[] for _ in messages]
         ids = [self._message(message) for message in messages]
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        for first in range(0, len(order), TOGETHER):
-            places = order[first : first + TOGETHER]
+        together = max(1, min(TOGETHER, MOST_CHOICES // (max(settings.beam, settings.count) * self.tokenizer.size)))
+        for first in range(0, len(order), together):
+            places = order[first : first + together]
             answer = self._searched if settings.rules is None else self._drawn
             for place, found in zip(places, answer([ids[place] for place in places], settings), strict=True):
                 results[place] = self._told(found, messages[place], settings)
@@ -178,16 +182,21 @@ class Replier:
         allowed = None if opening.allowed is None else torch.from_numpy(opening.allowed).to(self.model.device)
         beam = max(settings.beam, settings.count)
         temperature = DRAWN_AT if self.model.settings.message_dropout and beam > 1 else 0.0
-        wanted = SearchSettings(beam, longest=LONGEST_REPLY, temperature=temperature, random_seed=settings.random_seed)
+        seed = mix(settings.random_seed, 0)
+        wanted = SearchSettings(beam, longest=LONGEST_REPLY, temperature=temperature, random_seed=seed)
         found = [
             [one._replace(ids=[*opening.ids, *one.ids]) for one in each]
             for each in search(self.model, logits, state, wanted, allowed)
         ]
-        return [_unlike(each, merits) for each, merits in zip(found, self._merits(found, state), strict=True)]
+        return [
+            _unlike(each, merits)
+            for each, merits in zip(found, self._merits(found, state, len(opening.ids)), strict=True)
+        ]
 
-    def _merits(self, found: list[list[Found]], state: ReplyState) -> list[list[float]]:
+    def _merits(self, found: list[list[Found]], state: ReplyState, begun: int) -> list[list[float]]:
         """How good each reply is: where the model knows how likely it is anyhow, how much likelier the message makes it, and how
-        well it is said; else its score, and of an answer also its length and how well it matches the message."""
+        well it is said; else its score, and of an answer also its length and how well it matches the message. So many symbols at
+        their beginning were given, and have no nats."""
         device = self.model.device
         owners = torch.tensor([place for place, each in enumerate(found) for _ in each], device=device)
         table, lengths = _table([[*one.ids, DOCUMENT] for each in found for one in each], device)
@@ -195,7 +204,7 @@ class Replier:
         nats = torch.tensor([one.nats for each in found for one in each], device=device)
         merits = torch.tensor([one.score for each in found for one in each], device=device)
         if (gains := self.model.gains(nats, table, real)) is not None:
-            merits = MATCHING * (gains + self._fluency * (_usual(nats, lengths, owners) - nats))
+            merits = MATCHING * (gains + self._fluency * (_usual(nats, lengths - begun, owners) - nats))
         elif (matches := self.model.match(state, owners, table, real)) is not None:
             merits = merits * (lengths / USUAL) ** LENGTH_POWER + MATCHING * matches
         told = iter(merits.tolist())

@@ -189,8 +189,10 @@ NOT_OF = {
         "model.attention",
         "model.label_smoothing",
         "model.matching",
+        "model.message_dropout",
         "model.phrases",
         "training.batch_symbols",
+        "training.by_heart",
     ),
     "reply": ("model.tied", "training.lanes", "training.recall_symbols"),
 }

@@ -17,7 +17,7 @@ from seqgen.tokenizers import DOCUMENT
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How the likeliest sequences are looked for."""
+    """How sequences are looked for, or drawn."""
 
     beam: int = 5
     """Sequences that are followed at once."""
@@ -37,7 +37,7 @@ class SearchSettings:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} {getattr(self, name)} is below 1")
         if not 0 <= self.temperature < math.inf:
-            raise UsageError(f"temperature {self.temperature} is not at least 0")
+            raise UsageError(f"temperature {self.temperature} is not a finite number from 0 on")
 
 
 class Found(NamedTuple):

@@ -37,7 +37,7 @@ class Counters:
     """Sum of the batches' mean nats since the last look at the validation text."""
     batches: int = 0
     best_nats: float = math.inf
-    """The best look so far, in nats per symbol."""
+    """The best look so far, in nats per symbol; the last, where the last weights are kept."""
     best_step: int = 0
     looks_since_best: int = 0
     metrics_length: int = 0

@@ -302,7 +302,8 @@ class _Session:
 
     def _save(self, trainer: Trainer, status: str = "running", recall: Tensor | None = None) -> None:
         self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
-        has_best = trainer.counters.best_nats < math.inf  # not until the first look, and not without validation text
+        # no best until the first look, nor without validation text; and what is known by heart is known best at the end
+        has_best = trainer.counters.best_nats < math.inf and not trainer.recipe.training.by_heart
         weights = dict(trainer.best if has_best else trainer.averaged)
         if recall is not None:
             weights[RECALL] = recall

@@ -33,6 +33,15 @@ def test_the_verdict_follows_the_validation_curve(
     assert judge(looks, 40, False, stopped_early).name == verdict
 
 
+def test_what_is_known_by_heart_is_not_called_overfitted_and_what_is_not_yet_known_needs_more_time() -> None:
+    looks = _looks(3.0, 2.0, 2.5, 3.0)
+    for train, verdict in (((3.0, 1.0, 0.5, 0.48), "by-heart"), ((3.0, 2.0, 1.5, 1.2), "improving")):
+        told = [{**look, "train_nats": nats} for look, nats in zip(looks, train, strict=True)]
+        assert judge(told, 40, False, False, by_heart=True).name == verdict
+    assert judge(looks, 2, False, False, by_heart=True).sentence.startswith("Only 2 steps")
+    assert judge(looks, 40, True, False, by_heart=True).name == "interrupted"
+
+
 @pytest.mark.parametrize(("steps", "words"), [(1, "Only 1 step:"), (2, "Only 2 steps:")])
 def test_a_run_of_a_few_steps_is_not_judged(steps: int, words: str) -> None:
     verdict = judge(_looks(9.0, 3.0), steps, False, False)

@@ -27,7 +27,7 @@ from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.models import ReplyModel
 from seqgen.reply_evaluation import ComparisonSettings
-from seqgen.replying import BEAM, Replier, ReplySettings, _unlike
+from seqgen.replying import BEAM, FLUENCY_BY_HEART, Replier, ReplySettings, _unlike, _usual
 from seqgen.searching import Found
 from tests.commands import Run
 from tests.exchanges import exchanges, write_tsv
@@ -158,6 +158,60 @@ def test_half_a_character_that_was_spelled_can_be_written(model: Loaded) -> None
     assert reply.text == "a \ufffd b"
 
 
+def test_how_well_it_is_said_is_told_by_others_of_its_length(model: Loaded) -> None:
+    nats, lengths, owners = torch.tensor([2.0, 8.0, 9.0]), torch.tensor([2, 3, 3]), torch.tensor([0, 0, 1])
+    torch.testing.assert_close(_usual(nats, lengths, owners), torch.tensor([4.0, 6.0, 9.0]))
+
+
+def test_what_is_known_by_heart_comes_before_what_tells_more(drawing: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few hundred pairs, what hangs together is what was learned."""
+    monkeypatch.setattr(ReplyModel, "gains", lambda self, nats, replies, real: torch.tensor([0.0, 3.0]))
+    likely, telling = Found([5, 6, 7], 1.0, -0.25), Found([8, 9, 10], 5.0, -1.25)
+    for by_heart in (True, False):
+        replier = Replier(drawing.replier().model, drawing.tokenizer, False, by_heart)
+        state = replier.model.open(torch.tensor([[4, 0]]))
+        ((first, second),) = replier._merits([[likely, telling]], state, 0)
+        assert (first > second) == by_heart
+
+
+def test_what_was_begun_for_them_does_not_favour_short_replies(
+    drawing: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReplyModel, "gains", lambda self, nats, replies, real: torch.zeros(2))
+    replier = drawing.replier()
+    state = replier.model.open(torch.tensor([[4, 0]]))
+    begun = [5] * 6
+    ((short, long),) = replier._merits(
+        [[Found([*begun, 6], 4.0, -2.0), Found([*begun, *[6] * 9], 20.0, -2.0)]], state, 6
+    )
+    assert short == pytest.approx(long)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63, 1 << 70])
+def test_every_number_seeds_what_is_drawn(drawing: Loaded, seed: int) -> None:
+    assert drawing.reply("Where is the rope?", ReplySettings(random_seed=seed))
+
+
+def test_few_pairs_are_known_by_heart_in_the_end_and_that_is_said(run: Run) -> None:
+    write_tsv("a.tsv")
+    small = ["--threads", "1", "--kind", "replies", "--set", "model.hidden=32", "--set", "training.evaluate_every=40"]
+    result = run("train", "a.tsv", *small, "--steps", "240")
+    assert result.code == 0 and "by heart" in result.err, result.err
+    model = seqgen.load("a")
+    assert model.replier()._fluency == FLUENCY_BY_HEART
+    looks = [json.loads(line) for line in Path("checkpoints/a/metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    seen = [look["valid_nats"] for look in looks]
+    kept = model.checkpoint.manifest.metrics["valid"]["nats_per_symbol"]
+    assert kept == pytest.approx(seen[-1], abs=2e-3) and kept > min(seen) + 0.01
+
+
+@pytest.mark.parametrize("setting", ["model.message_dropout=0.2", "training.by_heart=true", "model.matching=0.3"])
+def test_what_only_replies_have_is_refused_for_text(run: Run, setting: str) -> None:
+    Path("a.txt").write_text("The rope lies in the hall.\n" * 50, encoding="utf-8")
+    result = run("train", "a.txt", "--steps", "1", "--set", setting)
+    assert result.code == 2 and "no meaning for text" in result.err, result.err
+
+
 def test_a_long_answer_must_be_likelier_by_its_mean_than_a_short_one(
     model: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +220,7 @@ def test_a_long_answer_must_be_likelier_by_its_mean_than_a_short_one(
     long, short = Found([5] * 20, 21 * 0.50, -0.50), Found([5] * 3, 4 * 0.55, -0.55)
     for matches, likelier in ((torch.zeros(2), short), (None, long)):
         monkeypatch.setattr(ReplyModel, "match", lambda *_: matches)  # noqa: B023
-        ((first, second),) = replier._merits([[long, short]], state)
+        ((first, second),) = replier._merits([[long, short]], state, 0)
         assert (first > second) == (likelier is long)
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "--temperature",
     metavar="T",
     type=float,
-    help="Draw replies at random instead of looking for the likeliest: below 1 safer, above 1 wilder.",
+    help="Draw each reply by itself instead of choosing from many: below 1 safer, above 1 wilder.",
 )
 @click.option(
     "-n",
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 @click.option(
     "--random-seed",
     metavar="N",
-    type=click.IntRange(0),
-    help="Of what is drawn. Default: with -t a new one each time, else 0.",
+    type=int,
+    help="Of what is drawn; nothing is, where a model looks for the likeliest. Default: with -t a new one each time, else 0.",
 )
 @click.option(
     "--attention",
@@ -97,7 +97,7 @@ def command(
         seqgen reply mine - < mail.eml
     """
     if beam is not None and temperature is not None:
-        raise click.UsageError("--beam looks for the likeliest and -t draws at random. Give only one of them.")
+        raise click.UsageError("--beam chooses from many replies and -t draws each by itself. Give only one of them.")
     if attention:
         check_picture(attention, force)
 
