@@ -205,13 +205,6 @@ def test_few_pairs_are_known_by_heart_in_the_end_and_that_is_said(run: Run) -> N
     assert kept == pytest.approx(seen[-1], abs=2e-3) and kept > min(seen) + 0.01
 
 
-@pytest.mark.parametrize("setting", ["model.message_dropout=0.2", "training.by_heart=true", "model.matching=0.3"])
-def test_what_only_replies_have_is_refused_for_text(run: Run, setting: str) -> None:
-    Path("a.txt").write_text("The rope lies in the hall.\n" * 50, encoding="utf-8")
-    result = run("train", "a.txt", "--steps", "1", "--set", setting)
-    assert result.code == 2 and "no meaning for text" in result.err, result.err
-
-
 def test_a_long_answer_must_be_likelier_by_its_mean_than_a_short_one(
     model: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,7 +502,13 @@ def test_columns_are_named_with_a_comma_between_them(run: Run, columns: list[str
 
 @pytest.mark.parametrize(
     ("setting", "kind"),
-    [("training.lanes=3", "replies"), ("model.tied=true", "replies"), ("model.attention=dot", "text")],
+    [
+        ("training.lanes=3", "replies"),
+        ("model.tied=true", "replies"),
+        ("model.attention=dot", "text"),
+        ("model.message_dropout=0.2", "text"),
+        ("training.by_heart=true", "text"),
+    ],
 )
 def test_a_setting_without_effect_is_refused(run: Run, setting: str, kind: str) -> None:
     write_tsv("a.tsv")
