@@ -135,8 +135,14 @@ def test_where_it_knows_what_is_said_anyhow_it_draws_and_the_seed_repeats_it(dra
     for message, together in zip(messages, told[1], strict=True):
         alone = drawing.reply(message, ReplySettings(count=20, random_seed=1))
         assert [reply.text for reply in alone] == [reply.text for reply in together]
-    greedy = [drawing.reply(messages[0], ReplySettings(count=1, beam=1, random_seed=seed)) for seed in range(3)]
-    assert greedy[0] == greedy[1] == greedy[2]
+
+
+def test_a_beam_of_one_is_greedy_there_too(drawing: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqgen.replying.DRAWN_AT", 9.0)
+    one, *others = (
+        drawing.reply("Where is the rope?", ReplySettings(count=1, beam=1, random_seed=n)) for n in range(5)
+    )
+    assert others == [one] * 4
 
 
 def test_first_comes_what_the_message_makes_likelier(drawing: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +156,15 @@ def test_first_comes_what_the_message_makes_likelier(drawing: Loaded, monkeypatc
     monkeypatch.setattr(ReplyModel, "gains", gains)
     for before, after in zip(plain, drawing.replies(messages, ReplySettings(count=2)), strict=True):
         assert after[0] == before[1]
+
+
+def test_all_are_answered_however_few_at_once(drawing: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = list(dict.fromkeys(message for message, _ in exchanges()))[:7]
+    together = drawing.replies(messages, ReplySettings(count=1))
+    for name, most in (("TOGETHER", 2), ("MOST_CHOICES", 1)):
+        monkeypatch.setattr(f"seqgen.replying.{name}", most)
+        apart = drawing.replies(messages, ReplySettings(count=1))
+        assert [each[0].text for each in apart] == [each[0].text for each in together]
 
 
 def test_half_a_character_that_was_spelled_can_be_written(model: Loaded) -> None:
@@ -476,6 +491,20 @@ def test_a_run_of_replies_that_was_stopped_resumes_bit_for_bit(run: Run) -> None
     assert run("train", "--name", "cut", "--resume").code == 0
     whole, cut = (load_file(next(Path("checkpoints", name).glob("model-*.safetensors"))) for name in ("whole", "cut"))
     assert whole.keys() == cut.keys() and all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+@pytest.mark.parametrize("by_heart", [True, False])
+def test_the_last_weights_are_kept_of_an_interrupted_run_too(
+    run: Run, by_heart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqgen.training.REPORT_EVERY", -1.0)  # so that it can be stopped between two looks
+    write_tsv("a.tsv")
+    settings: dict[str, dict[str, Any]] = {"corpus": {"kind": "replies"}, "model": {"hidden": 8}}
+    settings["training"] = {"dtype": "float32", "by_heart": by_heart, "evaluate_every": 8}
+    assert seqgen.train("a.tsv", steps=30, name="cut", settings=settings, threads=1, progress=CtrlC(11)).steps == 11
+    kept = load_file(next(Path("checkpoints/cut").glob("model-*.safetensors")))
+    state = load_file(next(Path("checkpoints/cut/resume").glob("state-11-*.safetensors")))
+    assert all(torch.equal(tensor, state[f"averaged/{name}"]) for name, tensor in kept.items()) == by_heart
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])

@@ -131,7 +131,7 @@ def shares_of(model: ReplyModel, message: list[int], temperature: float) -> dict
     return shares
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
 def test_what_is_drawn_is_a_sample_without_replacement(temperature: float) -> None:
     model, message, seeds = build(), MESSAGES[0], 500
     shares = shares_of(model, message, temperature)
@@ -148,6 +148,60 @@ def test_what_is_drawn_is_a_sample_without_replacement(temperature: float) -> No
         second = sum(other * share / (1 - other) for name, other in shares.items() if name != ids)
         assert counts[ids] / seeds == pytest.approx(share + second, abs=0.07)
     assert max(counts.values()) > 0.3 * seeds
+
+
+def test_a_temperature_is_what_a_model_of_so_much_larger_logits_is_at_one() -> None:
+    model, sharper = build(20), build(20)
+    for part in (sharper.output, sharper.output_bias):
+        part.data /= 0.5
+    for seed in range(20):
+        settings = {"beam": 6, "longest": 8, "random_seed": seed}
+        drawn = found(model, MESSAGES, temperature=0.5, **settings)
+        for one, other in zip(drawn, found(sharper, MESSAGES, temperature=1.0, **settings), strict=True):
+            assert sorted(each.ids for each in one) == sorted(each.ids for each in other)
+
+
+class Dice:
+    """A model that finds three symbols equally likely, whatever came before, and then the end certain."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def step(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
+        self.steps += 1
+        logits = torch.full((len(ids), 4), -torch.inf)
+        logits[:, 0 if self.steps % 3 == 0 else slice(1, 4)] = 0.0
+        return logits, state
+
+
+def test_what_is_drawn_side_by_side_has_noise_of_its_own() -> None:
+    unlike = 0
+    for seed in range(20):
+        model = Dice()
+        settings = SearchSettings(2, temperature=1.0, random_seed=seed, no_repeat=0)
+        drawn = search(model, model.step(torch.tensor([0]), None)[0], Stutterer.State(), settings)[0]  # type: ignore[arg-type]
+        first, second = (one.ids for one in drawn)
+        assert len(first) == len(second) == 2 and model.steps == 3
+        unlike += first[0] != second[0] and first[1] != second[1]
+    assert unlike > 3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_nothing_is_followed_that_cannot_be_among_the_best_any_more(temperature: float) -> None:
+    model = Stutterer()
+    counted: list[int] = []
+
+    def step(ids: Tensor, state: Any) -> tuple[Tensor, Any]:
+        counted.append(len(ids))
+        logits = torch.zeros(len(ids), 5)
+        logits[:, 0] = 8.0 - 2 * temperature  # most end at once
+        return logits, state
+
+    model.step = step  # type: ignore[method-assign]
+    logits, _ = step(torch.tensor([2]), None)
+    settings = SearchSettings(2, longest=50, temperature=temperature, no_repeat=0)
+    assert len(search(model, logits, Stutterer.State(), settings)[0]) == 2  # type: ignore[arg-type]
+    assert len(counted) < 6 and max(counted[1:]) == 1
 
 
 def test_a_draw_wide_enough_for_all_has_each_once_with_the_nats_of_the_model() -> None:
