@@ -14,8 +14,8 @@ from seqgen.units import BITS_PER_CHARACTER, Unit
 
 FEW_STEPS = 8
 """After fewer steps than this a curve says nothing."""
-STILL_LEARNING = 0.05
-"""Nats per symbol of training text that the last quarter of a run gained, where it does not know it by heart yet."""
+NOT_BY_HEART = 0.6
+"""Nats per symbol of training text, above which a model does not know it by heart: then it writes words that are none."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,11 @@ def judge(
             f"Only {steps} step{'s' * (steps != 1)}: too little time to learn from. More time will make it better.",
         )
     if by_heart:
-        *_, last_train = seen[-1]
-        earlier = next((train for step, _, train in reversed(seen) if step <= 0.75 * seen[-1][0]), seen[0][2])
-        if earlier - last_train > STILL_LEARNING:
-            return Verdict("improving", "Not yet known by heart. More time will make it better.")
+        *_, train = seen[-1]
+        if train > NOT_BY_HEART:
+            return Verdict(
+                "improving", "So few pairs should be known by heart, and are not yet. More time will make it better."
+            )
         return Verdict(
             "by-heart",
             "Learned by heart, since there are few pairs: it answers with what it has read. More pairs would help more than more "

@@ -35,7 +35,7 @@ def test_the_verdict_follows_the_validation_curve(
 
 def test_what_is_known_by_heart_is_not_called_overfitted_and_what_is_not_yet_known_needs_more_time() -> None:
     looks = _looks(3.0, 2.0, 2.5, 3.0)
-    for train, verdict in (((3.0, 1.0, 0.5, 0.48), "by-heart"), ((3.0, 2.0, 1.5, 1.2), "improving")):
+    for train, verdict in (((3.0, 1.0, 0.8, 0.5), "by-heart"), ((3.0, 2.0, 1.5, 1.49), "improving")):
         told = [{**look, "train_nats": nats} for look, nats in zip(looks, train, strict=True)]
         assert judge(told, 40, False, False, by_heart=True).name == verdict
     assert judge(looks, 2, False, False, by_heart=True).sentence.startswith("Only 2 steps")
