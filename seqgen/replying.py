@@ -31,11 +31,11 @@ LONGEST_MESSAGE = 4000
 LONGEST_REPLY = 400
 """Symbols of a reply."""
 BEAM = 24
+"""Replies that are followed at once."""
 DRAWN_AT = 0.85
 """Temperature at which replies are drawn where the model knows what is said anyhow: the likeliest would all be that."""
-MATCHING = 0.06
-"""What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol. Both as the
-model estimates it by matching, and as it is."""
+GAIN = 0.06
+"""What a nat by which a reply is likelier after its message than anyhow counts, beside a nat of its mean symbol."""
 FLUENCY, FLUENCY_BY_HEART = 0.2, 2.0
 """What a nat counts by which a reply is likelier than others of its length, beside one by which the message makes it likelier.
 Without it, the most telling replies are those that hardly hang together; with much of it, those that can always be given. What
@@ -204,9 +204,9 @@ class Replier:
         nats = torch.tensor([one.nats for each in found for one in each], device=device)
         merits = torch.tensor([one.score for each in found for one in each], device=device)
         if (gains := self.model.gains(nats, table, real)) is not None:
-            merits = MATCHING * (gains + self._fluency * (_usual(nats, lengths - begun, owners) - nats))
+            merits = GAIN * (gains + self._fluency * (_usual(nats, lengths - begun, owners) - nats))
         elif (matches := self.model.match(state, owners, table, real)) is not None:
-            merits = merits * (lengths / USUAL) ** LENGTH_POWER + MATCHING * matches
+            merits = merits * (lengths / USUAL) ** LENGTH_POWER + GAIN * matches
         told = iter(merits.tolist())
         return [[next(told) for _ in each] for each in found]
 

@@ -37,7 +37,7 @@ class Counters:
     """Sum of the batches' mean nats since the last look at the validation text."""
     batches: int = 0
     best_nats: float = math.inf
-    """The best look so far, in nats per symbol; the last, where the last weights are kept."""
+    """The best look so far, in nats per symbol."""
     best_step: int = 0
     looks_since_best: int = 0
     metrics_length: int = 0
@@ -98,8 +98,16 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether the schedule has ended or patience has."""
-        patience = self.recipe.training.patience
-        return self.counters.step >= self.recipe.training.steps or 0 < patience <= self.counters.looks_since_best
+        settings = self.recipe.training
+        patience = 0 if settings.by_heart else settings.patience
+        return self.counters.step >= settings.steps or 0 < patience <= self.counters.looks_since_best
+
+    @property
+    def kept(self) -> dict[str, Tensor]:
+        """The weights that a checkpoint keeps: the best on validation text. The last averages where the text is to be known by
+        heart, before the first look, and without validation text."""
+        by_heart, seen = self.recipe.training.by_heart, self.counters.best_nats < math.inf
+        return self.best if seen and not by_heart else self.averaged
 
     def step(self) -> float:
         """One batch: forward, backward, update. Returns the mean nats per symbol of the batch.
@@ -135,15 +143,14 @@ class Trainer:
         return value
 
     def look(self) -> Look:
-        """Reads validation text with the averaged weights, keeps the best ones, or to know it by heart the last, and starts
-        a new mean of the training loss."""
+        """Reads validation text with the averaged weights, remembers the best, and starts a new mean of the training loss."""
         settings, counters = self.recipe.training, self.counters
         valid = self.corpus.splits["valid"]
         nats = None
         if len(valid) > 1:
             self._judge.load_state_dict(self.averaged)
             nats = validation_nats(self._judge.eval(), valid, settings.evaluate_symbols, settings.dtype)
-        if nats is None or settings.by_heart or nats < counters.best_nats:
+        if nats is None or nats < counters.best_nats:
             counters.best_nats, counters.best_step, counters.looks_since_best = nats or math.inf, counters.step, 0
             self.best = {name: tensor.clone() for name, tensor in self.averaged.items()}
         else:

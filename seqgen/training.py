@@ -302,9 +302,7 @@ class _Session:
 
     def _save(self, trainer: Trainer, status: str = "running", recall: Tensor | None = None) -> None:
         self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
-        # no best until the first look, nor without validation text; and what is known by heart is known best at the end
-        has_best = trainer.counters.best_nats < math.inf and not trainer.recipe.training.by_heart
-        weights = dict(trainer.best if has_best else trainer.averaged)
+        weights = dict(trainer.kept)
         if recall is not None:
             weights[RECALL] = recall
         if status != "finished":
@@ -335,7 +333,7 @@ class _Session:
 
     def _look_back(self, trainer: Trainer) -> tuple[Evaluation, Tensor | None]:
         """What the kept weights are to recall of a document, and how well they predict the validation text with it."""
-        model, split, known = self._model(trainer, trainer.best), self.corpus.splits["valid"], None
+        model, split, known = self._model(trainer, trainer.kept), self.corpus.splits["valid"], None
         if most := trainer.recipe.training.recall_symbols:
             model.recall, known = learn_recall(model, split.ids[: most + 1])
         tokenizer = self.corpus.tokenizer

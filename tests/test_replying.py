@@ -210,10 +210,10 @@ def test_every_number_seeds_what_is_drawn(drawing: Loaded, seed: int) -> None:
 def test_few_pairs_are_known_by_heart_in_the_end_and_that_is_said(run: Run) -> None:
     write_tsv("a.tsv")
     small = ["--threads", "1", "--kind", "replies", "--set", "model.hidden=32", "--set", "training.evaluate_every=40"]
-    result = run("train", "a.tsv", *small, "--steps", "240")
+    result = run("train", "a.tsv", *small, "--steps", "240", "--set", "training.patience=1")
     assert result.code == 0 and "by heart" in result.err, result.err
     model = seqgen.load("a")
-    assert model.replier()._fluency == FLUENCY_BY_HEART
+    assert model.replier()._fluency == FLUENCY_BY_HEART and model.checkpoint.manifest.step == 240
     looks = [json.loads(line) for line in Path("checkpoints/a/metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     seen = [look["valid_nats"] for look in looks]
     kept = model.checkpoint.manifest.metrics["valid"]["nats_per_symbol"]

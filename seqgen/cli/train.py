@@ -156,7 +156,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
         say(f"{figures}; by counting alone: {others}" if others else figures)
         if alone > min(outcome.valid.baselines.values(), default=math.inf):
             without = "" if alone == value else " without what it recalls"
-            known = "; it knows by heart what was also replied to other messages" if answers else ""
+            known = "; counting has seen what was also replied to other messages" if answers else ""
             say(f"Counting alone is still better than this model{without}{known}.")
     say(outcome.verdict.sentence)
     more = "" if outcome.verdict.name == "interrupted" else " --time +10m"

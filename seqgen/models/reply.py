@@ -330,9 +330,8 @@ class ReplyModel(Model):
             return batch, torch.arange(len(lengths), device=lengths.device)
         dropped = torch.rand(lengths.shape, generator=noise, device=noise.device) < share
         messages = batch.messages.masked_fill(dropped, DOCUMENT)
-        return batch._replace(messages=messages, lengths=lengths.masked_fill(dropped, 1)), (
-            ~dropped
-        ).nonzero().flatten()
+        kept = (~dropped).nonzero().flatten()
+        return batch._replace(messages=messages, lengths=lengths.masked_fill(dropped, 1)), kept
 
     def _first_states(self, thoughts: Tensor) -> list[LayerState]:
         """The decoder's state before a reply."""
