@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
-from seqgen.generation import TILE, SampleSettings, generate, new_random_seed
+from seqgen.generation import SampleSettings, new_random_seed
 from seqgen.held_out import HeldOut, find_held_out
 from seqgen.machine import default_threads, pick_device, torch_settings
 from seqgen.mail.masks import mask
@@ -25,10 +23,10 @@ from seqgen.models import ReplyModel
 from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
-from seqgen.samples import Sample, Score
+from seqgen.samples import Sample, Score, draw_samples, rank
 from seqgen.splits import SPLITS, documents_in
-from seqgen.tokenizers import DOCUMENT, Opening
-from seqgen.writing import Rendering, Writing
+from seqgen.tokenizers import DOCUMENT
+from seqgen.writing import Rendering
 
 COMPARED = 64
 """Symbols of a seed that tell whether it is the beginning of a document."""
@@ -85,19 +83,61 @@ class Loaded:
         return next(self.samples(seed, settings, count=1, random_seed=random_seed))
 
     def samples(
-        self, seed: str, settings: SampleSettings, count: int, random_seed: int | None = None
+        self,
+        seed: str,
+        settings: SampleSettings,
+        count: int,
+        random_seed: int | None = None,
+        indices: Sequence[int] | None = None,
     ) -> Iterator[Sample]:
-        """Many samples of one seed, in order. A sole one streams; of several each comes when it is complete."""
+        """Many samples of one seed, in order. A sole one streams; of several each comes when it is complete.
+
+        Args:
+            seed: what they grow from.
+            settings: what they should be like.
+            count: how many.
+            random_seed: for samples that can be repeated.
+            indices: which of many samples, in ascending order, instead of the first `count`: those again that had these
+                numbers among any others.
+        """
         random_seed = new_random_seed() if random_seed is None else random_seed
-        opening = self.tokenizer.reopen(self.prompt(seed))
-        if count == 1:
-            writing = self._writing(settings, opening, seed)
-            yield Sample(
-                0, seed, random_seed, "single", writing, self._stream(seed, opening, settings, random_seed, writing)
-            )
-            return
-        for first in range(0, count, TILE):
-            yield from self._tile(seed, opening, settings, random_seed, range(first, min(count, first + TILE)))
+        opening, which = self.tokenizer.reopen(self.prompt(seed)), range(count) if indices is None else indices
+        many = indices is not None or count > 1
+        parts = self.model, self.tokenizer, self.modality, opening
+        return draw_samples(*parts, seed, settings, which, random_seed, many)
+
+    def ranked(
+        self, seed: str, settings: SampleSettings, count: int, of: int, random_seed: int | None = None
+    ) -> list[Sample]:
+        """Of many samples those whose mean surprise is nearest to that of text that was held out, the nearest first.
+
+        The likeliest samples are the dullest: real text is more surprising than they are.
+
+        Args:
+            seed: what they grow from.
+            settings: what they should be like.
+            count: how many are wanted.
+            of: how many are drawn.
+            random_seed: with the index it makes each of them repeatable.
+        """
+        typical = self.typical_nats()  # before anything is drawn: there may be none
+        samples = list(self.samples(seed, settings, of, random_seed, range(of)))
+        prompt = self.tokenizer.reopen(self.prompt(seed)).ids
+        with torch_settings(default_threads(), self.device):
+            return rank(self.model, prompt, samples, typical, self.tokenizer.size)[:count]
+
+    def typical_nats(self) -> float:
+        """The mean surprise of held-out text, in nats per symbol, by the network alone.
+
+        Raises:
+            UsageError: it was never measured.
+        """
+        valid = self.checkpoint.manifest.metrics.get("valid")
+        if not valid:
+            raise UsageError("this training held nothing out to compare with", hint="Leave --rank out.")
+        unit = self.tokenizer.unit
+        per_unit = valid.get(f"{unit.key}_without_recall", valid[unit.key]) / unit.scale
+        return float(per_unit * valid[f"{unit.counted}s"] / valid["symbols"])
 
     def reply(self, message: str, settings: ReplySettings | None = None) -> list[Reply]:
         """Replies to a message that differ, the likeliest first.
@@ -307,62 +347,6 @@ class Loaded:
 
     def _nats(self, ids: list[int]) -> float:
         return float(nats_of(self.model, torch.tensor(ids)).sum())
-
-    def _writing(self, settings: SampleSettings, opening: Opening, seed: str) -> Writing:
-        return self.modality.writing(self.modality, self.tokenizer, settings, opening, seed)
-
-    def _draw(
-        self,
-        opening: Opening,
-        settings: SampleSettings,
-        random_seed: int,
-        indices: list[int],
-        writings: Sequence[Writing],
-    ) -> Iterator[list[int]]:
-        def allowed() -> npt.NDArray[np.bool_] | None:
-            masks = [writing.allowed() for writing in writings]
-            known = [mask for mask in masks if mask is not None]
-            return np.stack(known) if len(known) == len(masks) else None
-
-        return generate(self.model, opening.ids, settings.rules, random_seed, indices, allowed, settings.recall)
-
-    def _stream(
-        self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, writing: Writing
-    ) -> Iterator[str]:
-        if begun := writing.begin():
-            yield begun
-        if writing.is_done():
-            return
-        for (symbol,) in self._draw(opening, settings, random_seed, [0], [writing]):
-            if piece := writing.feed(symbol):
-                yield piece
-            if writing.is_done():
-                return
-
-    def _tile(
-        self, seed: str, opening: Opening, settings: SampleSettings, random_seed: int, indices: range
-    ) -> Iterator[Sample]:
-        start = time.perf_counter()
-        writings, interrupted = [self._writing(settings, opening, seed) for _ in indices], False
-        if not all(writing.is_done() for writing in writings):
-            # A tile's numbers do not depend on how many of its rows are wanted, so every one runs as a whole.
-            padded = [*indices] if len(indices) > 1 else [indices[0], indices[0] + 1]
-            try:
-                for symbols in self._draw(opening, settings, random_seed, padded, writings):
-                    for writing, symbol in zip(writings, symbols, strict=False):
-                        writing.feed(symbol)
-                    if all(writing.is_done() for writing in writings):
-                        break
-            except KeyboardInterrupt:  # what is there is handed out first
-                interrupted = True
-                for writing in writings:
-                    writing.finish()
-        for index, writing in zip(indices, writings, strict=True):
-            sample = Sample(index, seed, random_seed, "tile", writing, iter([writing.whole]))
-            sample.seconds = time.perf_counter() - start
-            yield sample
-        if interrupted:
-            raise KeyboardInterrupt
 
 
 def load(name: str | Path, device: str = "auto") -> Loaded:

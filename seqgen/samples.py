@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqgen.decoding.rules import build_rules
 from seqgen.generation import SampleSettings
+from seqgen.likelihood import mean_nats
+from seqgen.modalities import Modality
+from seqgen.models import Model
+from seqgen.sampling import Task, Way, choose_way, ground_of
+from seqgen.tokenizers import Opening, Tokenizer
 from seqgen.writing import Rendering, Writing
 
 
@@ -45,14 +51,20 @@ class Sample(Iterator[str]):
         index: its number among the samples of one call.
         seed: what it grows from.
         random_seed: with the index it makes the sample repeatable.
-        path: "single" or "tile", the way it was computed.
+        path: "native", "single" or "tile", the way it was computed.
+        precision: of the weights.
+        divergence: of the distributions it was drawn from, from those of float32, in nats per symbol; None: it is float32.
+        seconds: that drawing took; of many samples, from the beginning of the first to the end of this one.
+        nats_per_symbol: its mean surprise by the network alone, if it was measured.
     """
 
     def __init__(
-        self, index: int, seed: str, random_seed: int, path: str, writing: Writing, pieces: Iterator[str]
+        self, index: int, seed: str, random_seed: int, way: Way, writing: Writing, pieces: Iterator[str]
     ) -> None:
-        self.index, self.seed, self.random_seed, self.path = index, seed, random_seed, path
+        self.index, self.seed, self.random_seed = index, seed, random_seed
+        self.path, self.precision, self.divergence = way.path, way.precision, way.divergence
         self.seconds = 0.0
+        self.nats_per_symbol: float | None = None
         self._writing, self._pieces = writing, pieces
 
     def __next__(self) -> str:
@@ -92,7 +104,12 @@ class Sample(Iterator[str]):
     @property
     def symbols(self) -> int:
         """How many symbols the model has drawn."""
-        return self._writing.symbols
+        return len(self._writing.ids)
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """Those symbols."""
+        return self._writing.ids
 
     @property
     def stopped_by(self) -> str | None:
@@ -116,5 +133,84 @@ class Sample(Iterator[str]):
             "stopped_by": self.stopped_by,
             "random_seed": self.random_seed,
             "path": self.path,
+            "precision": self.precision,
+            "divergence": self.divergence,
+            **({} if self.nats_per_symbol is None else {"nats_per_symbol": self.nats_per_symbol}),
             "settings": {**plain.pop("rules"), **plain},
         }
+
+
+def draw_samples(
+    model: Model,
+    tokenizer: Tokenizer,
+    modality: Modality,
+    opening: Opening,
+    seed: str,
+    settings: SampleSettings,
+    indices: Sequence[int],
+    random_seed: int,
+    many: bool,
+) -> Iterator[Sample]:
+    """Samples as they are drawn, in order.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: what its ids mean.
+        modality: what becomes of them.
+        opening: the ids that all samples grow from.
+        seed: the same as the user gave it.
+        settings: what they should be like.
+        indices: their numbers, ascending.
+        random_seed: of all of them.
+        many: whether they are drawn as some of many; a sole one may be drawn as a stream instead.
+
+    Raises:
+        UsageError: settings that this model has no use for.
+    """
+    way = choose_way(model, opening, settings, many)
+    task = Task(model, opening, settings, ground_of(tokenizer, settings), random_seed)
+    build_rules(settings.rules, task.ground)  # refuses what cannot be, before anything is drawn
+
+    def new() -> Writing:
+        return modality.writing(modality, tokenizer, settings, opening, seed)
+
+    if not many:
+        (index,) = indices
+        writing = new()
+        return iter([Sample(index, seed, random_seed, way, writing, _stream(way, task, writing, index))])
+    first = new()  # likewise
+    writings = ((index, first if place == 0 else new()) for place, index in enumerate(indices))
+    return _complete(way, task, seed, writings)
+
+
+def _stream(way: Way, task: Task, writing: Writing, index: int) -> Iterator[str]:
+    if begun := writing.begin():
+        yield begun
+    if not writing.is_done():
+        yield from way.one(task, writing, index)
+
+
+def _complete(way: Way, task: Task, seed: str, writings: Iterator[tuple[int, Writing]]) -> Iterator[Sample]:
+    start = time.perf_counter()
+    for group in way.many(task, writings):
+        for index, writing in group:
+            sample = Sample(index, seed, task.random_seed, way, writing, iter([writing.whole]))
+            sample.seconds = time.perf_counter() - start
+            yield sample
+
+
+def rank(model: Model, prompt: Sequence[int], samples: Sequence[Sample], typical: float, symbols: int) -> list[Sample]:
+    """Samples by how near their mean surprise is to that of real text, the nearest first; empty ones last.
+
+    Args:
+        model: that drew them.
+        prompt: that they grow from.
+        samples: complete ones.
+        typical: the mean surprise of held-out text, in nats per symbol.
+        symbols: how many the model knows.
+    """
+    for sample, nats in zip(
+        samples, mean_nats(model, prompt, [sample.ids for sample in samples], symbols), strict=True
+    ):
+        sample.nats_per_symbol = nats
+    return sorted(samples, key=lambda sample: (not sample.ids, abs((sample.nats_per_symbol or 0) - typical)))

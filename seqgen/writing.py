@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.errors import UsageError
+
+UNTIL = ("line", "sentence", "document")
+"""Where a sample of text may end: with its first line, its first sentence (of code: block), or where the model ends it."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,10 @@ class Limits:
     """What people count (characters, notes) to write at most, the seed not counted; None: until a document or a unit ends."""
     stop: tuple[str, ...] = ()
     """Text: end before the first of these."""
+    until: str | None = None
+    """Where a text ends, one of `UNTIL`; None: after the first sentence beyond a fair length."""
+    min_length: int | None = None
+    """Text: characters before which it does not end by itself."""
     bars: int | None = None
     """Music: so many in all, the pickup not counted."""
     key: str | None = None
@@ -32,6 +41,12 @@ class Limits:
     def __post_init__(self) -> None:
         if self.length is not None and self.length < 0:
             raise UsageError(f"length {self.length} is below 0")
+        if self.until is not None and self.until not in UNTIL:
+            raise UsageError(f"{self.until!r} is no end of a sample", hint=f"One of: {', '.join(UNTIL)}.")
+        if self.min_length is not None and self.min_length < 0:
+            raise UsageError(f"min-length {self.min_length} is below 0")
+        if self.length is not None and self.min_length is not None and self.min_length > self.length:
+            raise UsageError(f"min-length {self.min_length} is above the length, {self.length}")
         if self.bars is not None and self.bars < 1:
             raise UsageError(f"{self.bars} bars are no piece", hint="Give --bars 1 or more.")
         if "" in self.stop:
@@ -58,8 +73,8 @@ class Rendering:
 class Writing(Protocol):
     """One sample as it grows. It says what may come next, takes what was drawn, and knows where it ends."""
 
-    symbols: int
-    """How many symbols were drawn."""
+    ids: array[int]
+    """The symbols that were drawn and written, the end of the document not among them."""
     stopped_by: str | None
     """Why it ended; None while it has not."""
 
@@ -71,8 +86,16 @@ class Writing(Protocol):
         """Which symbols may come next, shape (symbols,); None: all."""
         ...
 
+    def is_free(self) -> bool:
+        """Whether all symbols may come from now on, so that nobody need ask again."""
+        ...
+
     def feed(self, symbol: int) -> str:
         """Takes the next id; returns what can be shown now. Sets `stopped_by` when the sample is complete."""
+        ...
+
+    def feed_all(self, symbols: Sequence[int]) -> str:
+        """The same for several ids, of which those beyond the end are left alone."""
         ...
 
     def is_done(self) -> bool:

@@ -45,7 +45,7 @@ def test_the_notes_are_shown_once_when_the_piece_is_complete() -> None:
 def test_it_ends_where_the_document_does() -> None:
     writing, _ = drawn(compose())
     assert writing.stopped_by == "document"
-    assert writing.symbols == len(CHORALES.encode(writing.whole)) or writing.piece.end % TICKS == 0
+    assert len(writing.ids) == len(CHORALES.encode(writing.whole)) or writing.piece.end % TICKS == 0
 
 
 @pytest.mark.parametrize("length", [1, 7, 30])
@@ -103,7 +103,9 @@ def test_a_seed_that_is_no_music_is_refused(seed: str) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
-    [({"stop": ("x",)}, "stop text is for text"), ({"key": "H"}, "'H' is not a key"), ({"metre": "3"}, "'3' is not a metre"),
+    [({"stop": ("x",)}, "stop is for text"),
+         ({"until": "line"}, "until is for text"), ({"min_length": 5}, "min-length is for text"),
+         ({"key": "H"}, "'H' is not a key"), ({"metre": "3"}, "'3' is not a metre"),
      ({"metre": "9/8"}, "has not learned the metre 9/8"), ({"pitches": "C3"}, "'C3' is not a range"),
      ({"pitches": "C5-C4"}, "'C5-C4' is not a range"), ({"pitches": "H1-C4"}, "'H1'"), ({"pitches": "-"}, "is not a range"),
      ({"pitches": "C8-C9"}, "leaves no pitch")],

@@ -22,6 +22,7 @@ from seqgen.modalities.streaming import TextWriting
 from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
+from seqgen.writing import UNTIL
 from tests.texts import verse
 
 ALPHABET = "ab .\n"
@@ -198,14 +199,66 @@ def test_a_stop_text_is_found_across_symbols_and_never_shown() -> None:
 
 
 @given(
+    symbols=st.lists(st.integers(0, 255), max_size=60),
+    size=st.integers(2, 40),
+    stops=st.lists(st.text(ALPHABET, min_size=1, max_size=4), max_size=3),
+    length=st.integers(0, 40),
+    until=st.sampled_from([None, *UNTIL]),
+)
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, ByteTokenizer()])
+def test_blocks_of_symbols_are_taken_as_one_by_one(
+    tokenizer: Any, symbols: list[int], size: int, stops: list[str], length: int, until: str | None
+) -> None:
+    ids = [symbol % tokenizer.size for symbol in symbols]
+    limits = SampleSettings(length=length, stop=tuple(stops), until=until)
+    one, other = (TextWriting(MODALITIES["text"], tokenizer, limits, Opening([])) for _ in range(2))
+    shown = "".join(one.feed(symbol) for symbol in ids)
+    in_blocks = "".join(other.feed_all(ids[at : at + size]) for at in range(0, len(ids), size))
+    assert (shown, one.text, one.written, one.stopped_by, one.ids) == (
+        in_blocks,
+        other.text,
+        other.written,
+        other.stopped_by,
+        other.ids,
+    )
+
+
+@pytest.mark.parametrize(
+    ("until", "text", "wanted", "reason"),
+    [
+        ("line", "\n\na b. a\nb", "\n\na b. a", "line"),
+        ("line", "a b. a b", "a b. a b", None),
+        ("sentence", "a b. a b", "a b.", "sentence"),
+        ("document", "a b. a\n\nb.\n" * 80, "a b. a\n\nb.\n" * 80, None),
+    ],
+)
+def test_a_text_ends_where_it_is_to(until: str, text: str, wanted: str, reason: str | None) -> None:
+    assert written(text, SampleSettings(until=until)) == (wanted, reason, wanted.rstrip() if reason is None else wanted)
+
+
+def test_a_text_that_never_ends_is_cut_somewhere() -> None:
+    for until in UNTIL:
+        text, reason, _ = written("ab" * 60_000, SampleSettings(until=until))
+        assert reason == "length" and 100_000 <= len(text) < 101_000
+
+
+def test_nothing_ends_by_itself_before_the_least_length_but_at_a_stop_text() -> None:
+    assert written("a. a. a.\na b", SampleSettings(until="line", min_length=9))[1] is None
+    assert written("a. a. a. b", SampleSettings(until="sentence", min_length=4))[:2] == ("a. a.", "sentence")
+    assert written("a. a. a. b", SampleSettings(min_length=8, stop=("b",)))[1] == "stop"
+    with pytest.raises(UsageError, match="above the length"):
+        SampleSettings(length=5, min_length=6)
+
+
+@given(
     text=st.text(ALPHABET, max_size=60),
     stops=st.lists(st.text(ALPHABET, min_size=1, max_size=4), max_size=3),
     length=st.integers(0, 40),
 )
 def test_what_is_shown_is_the_text_up_to_the_first_end(text: str, stops: list[str], length: int) -> None:
-    ends = [place for stop in stops if (place := text.find(stop)) >= 0] + [length]
+    ends = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0] + [(length, length)]
     full, stopped_by, shown = written(text, SampleSettings(length=length, stop=tuple(stops)))
-    wanted = text[: min(ends)]
+    wanted = text[: min(ends)[1]]  # what is complete first
     if stopped_by:
         assert full == shown == wanted
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,25 @@ from seqgen.cli.common import (
     write_file,
 )
 from seqgen.errors import DataError
+from seqgen.writing import UNTIL
 
 if TYPE_CHECKING:
+    from seqgen.api import Loaded
+    from seqgen.generation import SampleSettings
     from seqgen.samples import Sample
+
+
+PRECISIONS = ("auto", "float32", "int8")
+"""As in `generation.py`, which need not be loaded for `--help`."""
+
+
+def _temperatures(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float | None]:
+    """A temperature, or two of them: `0.5..1.2`."""
+    first, slope, last = value.partition("..")
+    try:
+        return float(first), float(last) if slope else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number nor two like 0.5..1.2") from None
 
 
 @click.command(short_help="Grow samples from a seed.")
@@ -46,13 +63,22 @@ if TYPE_CHECKING:
     help="Characters or notes to write at most. Default: until a document or a sentence ends.",
 )
 @click.option(
+    "--min-length", metavar="N", type=click.IntRange(0), help="Text: characters before which it does not end by itself."
+)
+@click.option(
+    "--until",
+    type=click.Choice(UNTIL),
+    help="Text: where it ends: with its first line, its first sentence (of code: block), or where the model ends the document.",
+)
+@click.option("--stop", metavar="TEXT", multiple=True, help="End before this text. Can be repeated.")
+@click.option(
     "-t",
     "--temperature",
     metavar="T",
-    type=float,
-    default=0.8,
+    callback=_temperatures,
+    default="0.8",
     show_default=True,
-    help="Below 1 safer, above 1 wilder; 0 always takes the likeliest.",
+    help="Below 1 safer, above 1 wilder; 0 always takes the likeliest. From 0.5 to 1.2 along a sample of length -n: 0.5..1.2.",
 )
 @click.option("--top-k", metavar="K", type=int, help="Draw among the K likeliest symbols.")
 @click.option(
@@ -61,13 +87,40 @@ if TYPE_CHECKING:
 @click.option(
     "--min-p", metavar="P", type=float, help="Draw among symbols at least P times as likely as the likeliest."
 )
-@click.option("--stop", metavar="TEXT", multiple=True, help="End before this text. Can be repeated.")
+@click.option(
+    "--repetition-penalty",
+    metavar="R",
+    type=float,
+    help="Divide the logits of the latest 64 symbols by R, above 1 (negative ones: multiply).",
+)
+@click.option("--no-repeat", metavar="N", type=int, help="No run of N symbols comes twice.")
+@click.option("--ban", metavar="TEXT", multiple=True, help="Never write this text. Can be repeated.")
+@click.option(
+    "--prefer",
+    metavar="TEXT",
+    multiple=True,
+    help="Make what begins this text, or goes on with it, four times as likely. Can be repeated.",
+)
 @click.option(
     "--recall/--no-recall",
     default=True,
     help="Use the names and phrases of a long seed again, if the model has learned to recall. Default: --recall.",
 )
 @click.option("--count", metavar="N", type=click.IntRange(1), default=1, help="How many samples. Default 1.")
+@click.option("--index", metavar="I", type=click.IntRange(0), help="Only the sample with this number, as among many.")
+@click.option(
+    "--rank",
+    metavar="N",
+    type=click.IntRange(2),
+    help="Draw N and show the --count whose mean surprise is nearest to that of real text.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    help="Of the weights: int8 is faster and nearly the same. Default auto: int8 for several samples where the processor "
+    "has instructions for it, else float32.",
+)
 @click.option("--random-seed", metavar="N", type=int, help="Repeat a sample. Default: a new one each time, printed.")
 @click.option(
     "-o",
@@ -133,10 +186,13 @@ def command(
     from seqgen.generation import SampleSettings
     from seqgen.writing import Rendering
 
-    rules = RuleSettings(
-        temperature=options["temperature"], top_k=options["top_k"], top_p=options["top_p"], min_p=options["min_p"]
-    )
-    limits = {name: options[name] for name in ("length", "stop", "recall", "bars", "key", "metre", "pitches")}
+    first, last = options["temperature"]
+    cut = {
+        name: options[name] for name in ("top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "ban", "prefer")
+    }
+    rules = RuleSettings(temperature=first, final_temperature=last, **cut)
+    wanted = ("length", "min_length", "until", "stop", "recall", "precision", "bars", "key", "metre", "pitches")
+    limits = {name: options[name] for name in wanted}
     settings = SampleSettings(rules=rules, **limits)
     rendering = Rendering(options["tempo"], options["program"], options["transpose"], options["soundfont"])
     model = load(checkpoint, options["device"])
@@ -152,14 +208,13 @@ def command(
         names = ", ".join(map(_describe, unknown[:10]))
         say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
-    random_seed = options["random_seed"]
-    for sample in model.samples(seed, settings, count, random_seed):
-        if sample.index == 0:
-            say(f"random seed {sample.random_seed}", dim=True)
+    for place, sample in enumerate(_samples(model, seed, settings, options)):
+        if place == 0:
+            say(_origin(sample), dim=True)
         interrupted = _deliver(sample, streaming=count == 1 and not output and not as_json)
         if not output and not as_json and (picture := sample.picture(*_screen())):
             say(picture)
-        files = [path if str(path) == "-" else numbered(path, sample.index, count) for path in output]
+        files = [path if str(path) == "-" else numbered(path, place, count) for path in output]
         rendered = [sample.render(suffix, rendering) for suffix in suffixes]  # all of them, before any is written
         for path, data in zip(files, rendered, strict=True):
             if str(path) == "-":
@@ -174,6 +229,27 @@ def command(
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
         if interrupted:
             raise KeyboardInterrupt
+
+
+def _samples(model: Loaded, seed: str, settings: SampleSettings, options: dict[str, Any]) -> Iterator[Sample]:
+    count, random_seed, index, of = (options[name] for name in ("count", "random_seed", "index", "rank"))
+    if of is not None:
+        if index is not None or of < count:
+            raise click.UsageError("--rank N draws N samples, at least --count, and chooses among them: so no --index.")
+        return iter(model.ranked(seed, settings, count, of, random_seed))
+    if index is not None and count > 1:
+        raise click.UsageError("--index is one sample of many: give no --count.")
+    return model.samples(seed, settings, count, random_seed, None if index is None else [index])
+
+
+def _origin(sample: Sample) -> str:
+    """What makes a sample repeatable, and how far its arithmetic strays."""
+    strays = (
+        ""
+        if sample.divergence is None
+        else f", {sample.precision}: {sample.divergence:.4f} nats per symbol from float32"
+    )
+    return f"random seed {sample.random_seed}{strays}"
 
 
 def _deliver(sample: Sample, streaming: bool) -> bool:

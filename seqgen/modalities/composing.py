@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,13 +45,14 @@ class Composition:
     def __init__(
         self, modality: Modality, tokenizer: Tokenizer, limits: Limits, opening: Opening, seed: str = ""
     ) -> None:
-        if limits.stop:
-            raise UsageError("a stop text is for text; music ends at --bars or -n", hint="Leave --stop out.")
+        for name in ("stop", "until", "min_length"):
+            if getattr(limits, name):
+                option = name.replace("_", "-")
+                raise UsageError(f"{option} is for text; music ends at --bars or -n", hint=f"Leave --{option} out.")
         assert isinstance(tokenizer, ScoreTokenizer)
         self._tokenizer, self._limits, self.seed = tokenizer, limits, seed
         self._guide = tokenizer.guide(_wanted(limits, parse_seed(seed)))
-        self._ids: list[int] = []
-        self.symbols = 0
+        self.ids = array("i")
         self.stopped_by: str | None = "length" if limits.length == 0 else None
 
     def begin(self) -> str:
@@ -60,6 +63,14 @@ class Composition:
         """What the guide allows."""
         return self._guide.allowed()
 
+    def is_free(self) -> bool:
+        """Never: the guide is to be asked each time."""
+        return False
+
+    def feed_all(self, symbols: Sequence[int]) -> str:
+        """One after another."""
+        return "".join([self.feed(symbol) for symbol in symbols])
+
     def feed(self, symbol: int) -> str:
         """Takes the next word; the notes come with the last."""
         if self.is_done():
@@ -67,8 +78,7 @@ class Composition:
         if symbol == DOCUMENT:
             self.stopped_by = "bars" if self._limits.bars else "document"
         else:
-            self.symbols += 1
-            self._ids.append(symbol)
+            self.ids.append(symbol)
             self._guide.feed(symbol)
             if self._limits.length is not None and self._guide.notes >= self._limits.length and self._guide.is_whole():
                 self.stopped_by = "length"
@@ -88,11 +98,11 @@ class Composition:
     @property
     def piece(self) -> Piece:
         """The music so far, the seed within it."""
-        piece = self._tokenizer.decode_piece(self._tokenizer.words_of(self._ids))
+        piece = self._tokenizer.decode_piece(self._tokenizer.words_of(self.ids))
         seed = parse_seed(self.seed)
         if seed is None:
             return piece
-        if not self._ids:
+        if not self.ids:
             return seed
         programs = [part.program for part in seed.parts if self._tokenizer.keeps_parts]
         parts = tuple(

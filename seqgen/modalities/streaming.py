@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from seqgen.writing import Limits, Rendering
 KEPT_BORDERS = 4096
 HARD_LIMIT = 5
 """A sample without a length is cut at the first line end after this many times the length after which it may end."""
+DOCUMENT_LIMIT = 100_000
+"""Characters after which a sample ends that is to go on until something comes which need never come."""
 LAST_LINE = 200
 """Characters after which such a sample is cut even within a line."""
 
@@ -43,7 +47,7 @@ class TextWriting:
         self.settings, self.modality, self.seed = settings, modality, seed
         self.text = ""
         self.written = b""
-        self.symbols = 0
+        self.ids = array("i")
         self.stopped_by: str | None = "length" if settings.length == 0 else None
         self._decoder = tokenizer.decoder()
         for symbol in opening.ids:
@@ -61,6 +65,10 @@ class TextWriting:
     def allowed(self) -> npt.NDArray[np.bool_] | None:
         """The first symbol may have to begin with what was taken back of the seed."""
         return self._first
+
+    def is_free(self) -> bool:
+        """Once the first symbol is there."""
+        return self._first is None
 
     @property
     def whole(self) -> str:
@@ -91,15 +99,27 @@ class TextWriting:
 
     def feed(self, symbol: int) -> str:
         """Takes the next id; returns what can be shown now. Sets `stopped_by` when the sample is complete."""
-        if self.is_done():
+        return self.feed_all((symbol,))
+
+    def feed_all(self, symbols: Sequence[int]) -> str:
+        """The same for several ids. What cannot be the end is taken at once, which is many times as fast."""
+        if self.is_done() or not symbols:
             return ""
         self._first = None
-        if symbol == DOCUMENT:
+        own = symbols[: symbols.index(DOCUMENT)] if DOCUMENT in symbols else symbols
+        parts = [self._decoder.feed(symbol) for symbol in own]
+        if len(parts) > 1 and self._goes_on_after(b"".join(parts)):
+            self.ids.extend(own)
+            self._take(b"".join(parts))
+        else:
+            for symbol, part in zip(own, parts, strict=True):
+                self.ids.append(symbol)
+                self._take(part)
+                if self.is_done():
+                    return self._show()
+        if len(own) < len(symbols):
             self._take(self._decoder.finish())
             self.stopped_by = self.stopped_by or "document"
-        else:
-            self.symbols += 1
-            self._take(self._decoder.feed(symbol))
         return self._show()
 
     def is_done(self) -> bool:
@@ -120,31 +140,50 @@ class TextWriting:
         before = len(self.text)
         self.text += text_of(data)
         self._borders.append((len(self.text), len(self.written)))
-        ends = [(place, "stop") for stop in self.settings.stop if (place := self._find(stop, before)) >= 0]
-        ends += self._end_of_length()
+        ends = [(place + len(stop), place, "stop") for stop, place in self._stops(before)]
+        ends += [(place, place, reason) for place, reason in self._end_of_length()]
         if ends:
-            self._cut(*min(ends))
+            _, place, reason = min(ends)  # the one that was complete first
+            self._cut(place, reason)
 
-    def _find(self, stop: str, before: int) -> int:
-        """Where a stop text stands, if what is new has completed it."""
-        return self.text.find(stop, max(0, before - len(stop)))
+    def _goes_on_after(self, data: bytes) -> bool:
+        """Whether the sample surely does not end within these bytes."""
+        length = self.settings.length
+        if length is None or self.settings.until or self._taken_back or "\ufffd" in (text := text_of(data)):
+            return False
+        tail = self.text[-max((len(stop) for stop in self.settings.stop), default=0) :] + text
+        return len(self.text) + len(text) < length and not any(stop in tail for stop in self.settings.stop)
+
+    def _stops(self, before: int) -> list[tuple[str, int]]:
+        """The stop texts that what is new has completed, and where they stand."""
+        found = ((stop, self.text.find(stop, max(0, before - len(stop)))) for stop in self.settings.stop)
+        return [(stop, place) for stop, place in found if place >= 0]
 
     def _end_of_length(self) -> list[tuple[int, str]]:
-        """Where the text is long enough: as long as was asked for, or at the end of a unit."""
-        length = self.settings.length
-        if length is None:
-            return self._end_of_unit()
-        return [(length, "length")] if len(self.text) >= length else []
+        """Where the text is long enough: as long as was asked for, or at the end of what it is to be."""
+        length, until = self.settings.length, self.settings.until
+        ends = [] if length is None or len(self.text) < length else [(length, "length")]
+        if length is None or until:
+            ends += ENDS[until](self)
+        return ends
 
-    def _end_of_unit(self) -> list[tuple[int, str]]:
-        """Where a sample without a length ends: after the first whole unit that is long enough, or at the hard limit."""
-        modality = self.modality
-        if len(self.text) <= modality.unit_length:
+    def end_of_unit(self, fair_length: int) -> list[tuple[int, str]]:
+        """The end of the first whole unit beyond a length."""
+        least = max(fair_length, self.settings.min_length or 0)
+        if len(self.text) <= least:
             return []
-        place = modality.end(self.text[modality.unit_length :])
-        if place is not None:
-            return [(modality.unit_length + place, modality.end_name)]
-        limit = HARD_LIMIT * modality.unit_length
+        place = self.modality.end(self.text[least:])
+        return [] if place is None else [(least + place, self.modality.end_name)]
+
+    def end_of_line(self) -> list[tuple[int, str]]:
+        """The end of the first line that is not empty."""
+        start = max(len(self.text) - len(self.text.lstrip()), self.settings.min_length or 0)
+        place = self.text.find("\n", start)
+        return [] if place < 0 else [(place, "line")]
+
+    def hard_end(self, limit: int) -> list[tuple[int, str]]:
+        """The first line end after so many characters, or what is somewhat longer."""
+        limit = max(limit, self.settings.min_length or 0)
         line_end = self.text.find("\n", limit)
         if line_end >= 0:
             return [(line_end + 1, "length")]
@@ -160,11 +199,25 @@ class TextWriting:
 
     def _show(self) -> str:
         held = 0 if self.is_done() else max([_overlap(self.text, stop) for stop in self.settings.stop], default=0)
-        if not self.is_done() and self.settings.length is None:
+        if not self.is_done() and (self.settings.length is None or self.settings.until):
             held = max(held, len(self.text) - len(self.text.rstrip()))
         ready = max(self._shown, len(self.text) - held)
         shown, self._shown = self.text[self._shown : ready], ready
         return shown
+
+
+def _end_by_itself(writing: TextWriting) -> list[tuple[int, str]]:
+    fair = writing.modality.unit_length
+    return writing.end_of_unit(fair) or writing.hard_end(HARD_LIMIT * fair)
+
+
+ENDS: dict[str | None, Callable[[TextWriting], list[tuple[int, str]]]] = {
+    None: _end_by_itself,
+    "line": lambda writing: writing.end_of_line() or writing.hard_end(DOCUMENT_LIMIT),
+    "sentence": lambda writing: writing.end_of_unit(0) or writing.hard_end(DOCUMENT_LIMIT),
+    "document": lambda writing: writing.hard_end(DOCUMENT_LIMIT),
+}
+"""Where a text ends, by `Limits.until`."""
 
 
 def _overlap(text: str, stop: str) -> int:

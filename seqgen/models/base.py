@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.models.layers import RecurrentLayer
+from seqgen.models.plain import PlainNetwork
 from seqgen.recipe import ModelSettings
 
 
@@ -45,6 +46,10 @@ class Model(nn.Module):
     def step(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Reads one symbol for each row (batch,): logits (batch, symbols) and the new state."""
         raise NotImplementedError
+
+    def plain(self) -> PlainNetwork | None:
+        """Its bare matrices, if there is nothing else to it; None: there is."""
+        return None
 
     def matrices(self) -> list[tuple[nn.Parameter, int]]:
         """The weights between hidden units, and how many maps each of them holds, one below the other: the gates of a layer.

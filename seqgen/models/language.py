@@ -13,6 +13,7 @@ from seqgen.models.base import Model
 from seqgen.models.cells import CELLS
 from seqgen.models.experts import Experts
 from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locked_dropout
+from seqgen.models.plain import PlainLayer, PlainNetwork
 from seqgen.models.registers import Held
 from seqgen.models.stepping import Stepper
 from seqgen.recipe import ModelSettings
@@ -145,6 +146,19 @@ class LanguageModel(Model):
         held = self.experts.registers(ids.unsqueeze(0), Held(*state.registers)).last
         logits, hidden, layers = self._stepper.step(ids, state.layers, self.experts.read(held))
         return logits + self.experts.weigh(hidden, ids, held), State(layers, held)
+
+    @torch.no_grad()
+    def plain(self) -> PlainNetwork | None:
+        """Its bare matrices, but for a model with experts."""
+        if self.experts is not None:
+            return None
+        embedding, output = self.tables()
+        first, *upper = self.recurrent_layers()
+        table = torch.addmm(first.input_bias, embedding, first.input.t())
+        layers = [PlainLayer(None, None, first.recurrent, first.recurrent_bias)]
+        layers += [PlainLayer(layer.input, layer.input_bias, layer.recurrent, layer.recurrent_bias) for layer in upper]
+        settings = self.settings
+        return PlainNetwork(settings.cell, settings.hidden, table, tuple(layers), output, self.output_bias)
 
     def train(self, mode: bool = True) -> LanguageModel:
         """Training or evaluation mode; forgets the weights that were prepared for stepping."""

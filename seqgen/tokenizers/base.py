@@ -121,6 +121,19 @@ class Tokenizer(Protocol):
         """A fresh streaming decoder."""
         ...
 
+    def sizes(self) -> Ids:
+        """How much each symbol alone adds of what the unit counts, (size,)."""
+        ...
+
+    def writes(self) -> Sequence[bytes | int]:
+        """What each symbol writes, so that a text is found however it is cut: bytes, or the value of half a byte, of which the
+        high one comes first. Empty where symbols are no text."""
+        ...
+
+    def phrase(self, text: str) -> bytes:
+        """A text as it would stand among what symbols write."""
+        ...
+
     def unknown(self, text: str) -> list[str]:
         """The distinct parts of a text that have no id of their own, in order of appearance."""
         ...
@@ -190,6 +203,19 @@ class TextTokenizer:
     def copies(self, ids: Ids) -> list[Ids]:
         """None."""
         return []
+
+    def sizes(self) -> Ids:
+        """Characters, each counted at its first byte."""
+        written = (b"" if isinstance(each, int) else each for each in self.writes())
+        return np.array([sum(byte & 0xC0 != 0x80 for byte in data) for data in written])
+
+    def writes(self) -> Sequence[bytes | int]:
+        """What each symbol writes."""
+        raise NotImplementedError
+
+    def phrase(self, text: str) -> bytes:
+        """Its UTF-8."""
+        return bytes_of(text)
 
     def parts(self) -> list[list[str]]:
         """None."""

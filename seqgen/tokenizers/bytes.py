@@ -57,6 +57,10 @@ class ByteTokenizer(TextTokenizer):
         """A fresh streaming decoder."""
         return ByteDecoder()
 
+    def writes(self) -> list[bytes]:
+        """The bytes."""
+        return [b"", *(bytes([byte]) for byte in range(256))]
+
     def unknown(self, text: str) -> list[str]:
         """None: every byte is known."""
         return []

@@ -24,7 +24,7 @@ from seqgen.tokenizers.base import (
     in_blocks,
     read_object,
 )
-from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
+from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, spelled_before, unspell
 
 CODE_POINTS = 0x110000
 BLOCK = 1 << 16
@@ -103,6 +103,10 @@ class CharacterTokenizer(TextTokenizer):
     def decoder(self) -> SpellingDecoder:
         """A fresh streaming decoder."""
         return SpellingDecoder(self._bytes)
+
+    def writes(self) -> list[bytes | int]:
+        """The half-bytes and the characters."""
+        return spelled_before(self._bytes)
 
     def unknown(self, text: str) -> list[str]:
         """The distinct characters that are spelled in bytes."""

@@ -149,6 +149,10 @@ class PieceTokenizer(TextTokenizer):
         known = {"\n", *self._pieces}
         return [character for character in dict.fromkeys(text) if character not in known]
 
+    def writes(self) -> list[bytes]:
+        """The bytes and the pieces."""
+        return self._bytes
+
     def reopen(self, ids: Sequence[int]) -> Opening:
         """Without the last piece, which the first one drawn must begin with. A byte is left: it is no beginning of a piece."""
         if not ids or ids[-1] < FIRST_PIECE:

@@ -234,6 +234,18 @@ class ScoreTokenizer(ABC):
         """Notes."""
         return int(self._marked(self.is_note)[ids].sum())
 
+    def sizes(self) -> Ids:
+        """Which words are notes."""
+        return self._marked(self.is_note).astype(np.int64)
+
+    def writes(self) -> list[bytes | int]:
+        """Nothing: words of music are no text."""
+        return []
+
+    def phrase(self, text: str) -> bytes:
+        """Nothing, likewise."""
+        return b""
+
     def figures(self, ids: Ids, nats: npt.NDArray[np.float64]) -> dict[str, float]:
         """Nats of a step in time, over all of them and without the first of each piece, as it is often published."""
         frames = self._marked(self.is_frame)[ids[1:]]

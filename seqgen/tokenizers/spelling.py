@@ -19,6 +19,11 @@ SPELLING_KEYS = [DOCUMENT_KEY, *(f"half byte {half:x}" for half in range(16))]
 """What the ids below `FIRST_KNOWN` mean."""
 
 
+def spelled_before(known: Sequence[bytes]) -> list[bytes | int]:
+    """What each id writes: the document symbol nothing, then the half-bytes, then what is known."""
+    return [b"", *range(16), *known]
+
+
 def spell(data: bytes) -> Ids:
     """The half-bytes of these bytes as ids, the high half first; shape (2 * bytes,)."""
     values = np.frombuffer(data, dtype=np.uint8)

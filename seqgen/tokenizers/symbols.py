@@ -16,11 +16,13 @@ import numpy as np
 
 from seqgen.recipe import TokenizerSettings
 from seqgen.tokenizers.base import Ids, Opening, TextTokenizer, as_array, bytes_of, encode_each, id_type, read_object
-from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, unspell
+from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, spelled_before, unspell
 
 LONGEST = 256
 """Characters of a symbol; a longer one never gets an id."""
 _IMPLIED = " "
+_MARK = b"\0"
+"""Stands on both sides of each symbol where texts are looked for among them."""
 _WHITESPACE = re.compile(r"(\s+)")
 _ONE_SYMBOL = re.compile(r"\S+")
 
@@ -89,6 +91,18 @@ class SymbolTokenizer(TextTokenizer):
     def decoder(self) -> SpellingDecoder:
         """A fresh streaming decoder: the implied space comes with the symbol after it."""
         return SpellingDecoder(self._bytes, between=_IMPLIED.encode())
+
+    def sizes(self) -> Ids:
+        """Characters, with the space between two symbols."""
+        return np.array([0] * FIRST_KNOWN + [len(symbol) + len(_IMPLIED) for symbol in self.symbols])
+
+    def writes(self) -> list[bytes | int]:
+        """The half-bytes, and each symbol between marks, so that it is not found in the midst of another."""
+        return spelled_before([_MARK + each + _MARK for each in self._bytes])
+
+    def phrase(self, text: str) -> bytes:
+        """Its symbols between marks."""
+        return b"".join(_MARK + bytes_of(symbol) + _MARK for symbol in text.split())
 
     def unknown(self, text: str) -> list[str]:
         """The distinct symbols that are spelled in bytes."""

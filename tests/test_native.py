@@ -1,0 +1,249 @@
+"""The compiled path: what plain torch says, whatever is drawn beside it, and only where it can be trusted."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import math
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor
+
+from seqgen.alphabet import Alphabet
+from seqgen.decoding.rules import Ground, RuleSettings
+from seqgen.likelihood import divergence
+from seqgen.models import LanguageModel
+from seqgen.models.cells import CELLS
+from seqgen.native import compiling, streams
+from seqgen.native.compiling import find_compiler, load_library
+from seqgen.native.streams import PRECISIONS, SOURCE, Chain, Drawer, Streams
+from seqgen.recipe import ModelSettings
+from tests.test_rules import SETUPS, SYMBOLS, Setup, some_histories, some_logits
+
+needs_compiler = pytest.mark.skipif(not streams.is_available(), reason="needs a C compiler")
+PROMPT = [0, 3, 1, 4, 1]
+
+
+def network(cell: str = "lstm", layers: int = 2, hidden: int = 20, symbols: int = 37) -> LanguageModel:
+    """A small one with random weights, large enough to tell symbols apart; no size is that of a vector."""
+    settings = ModelSettings(cell=cell, layers=layers, hidden=hidden, embedding=7)
+    model = LanguageModel(Alphabet(symbols), settings)
+    model.reset_parameters(torch.Generator().manual_seed(hidden + layers))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.mul_(3 if name.startswith("output") else 1.5)
+            parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    return model.requires_grad_(False).eval()
+
+
+def begin(model: LanguageModel, precision: str, count: int, rules: RuleSettings | None = None) -> Streams:
+    plain = model.plain()
+    assert plain is not None
+    logits, state = model.start(torch.tensor([PROMPT]))
+    ground = Ground(torch.ones(model.size, dtype=torch.long), len(PROMPT), 50)
+    chain = Chain(rules or RuleSettings(temperature=1.0), ground)
+    return Streams(Drawer(plain, precision), chain, state.tensors(), logits, PROMPT, count)
+
+
+def numbers(count: int, symbols: int) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(0).random((count, symbols))
+
+
+@needs_compiler
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("layers", "hidden"), [(1, 16), (2, 20), (3, 33)])
+def test_logits_are_those_of_plain_torch(cell: str, layers: int, hidden: int) -> None:
+    model = network(cell, layers, hidden)
+    drawing = begin(model, "float32", 5)
+    drawn = drawing.draw(numbers(5, 40))
+    for row in range(5):
+        logits, _ = model.start(torch.tensor([PROMPT + drawn[row].tolist()]))
+        np.testing.assert_allclose(drawing.logits[row], logits[0].numpy(), atol=1e-4, rtol=0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_stream_does_not_depend_on_what_is_drawn_beside_it_or_at_once(cell: str, precision: str) -> None:
+    model, uniform = network(cell), numbers(7, 60)
+    all_of_them = begin(model, precision, 7)
+    together = all_of_them.draw(uniform)
+    for row in range(7):
+        alone = begin(model, precision, 1)
+        parts = [alone.draw(uniform[row : row + 1, at : at + 20]).copy() for at in range(0, 60, 20)]
+        assert np.concatenate(parts, axis=1)[0].tolist() == together[row].tolist()
+        assert alone.logits[0].tolist() == all_of_them.logits[row].tolist()
+    some = begin(model, precision, 7)
+    some.draw(uniform[:, :20])
+    some.keep([1, 4, 6])
+    assert (some.draw(uniform[[1, 4, 6], 20:]) == together[[1, 4, 6], 20:]).all()
+
+
+@needs_compiler
+def test_bytes_are_nearly_as_good_and_the_divergence_says_how_nearly() -> None:
+    model = network(hidden=64)
+    plain = model.plain()
+    assert plain is not None
+    exact, bytes_ = (divergence(model, Drawer(plain, precision)) for precision in PRECISIONS)
+    assert exact < 1e-9 < bytes_ < 0.02
+    broken = Drawer(plain, "int8")
+    broken._packed[0][...] = np.roll(broken._packed[0], 1, axis=0)
+    assert divergence(model, broken) > 10 * bytes_
+
+
+@needs_compiler
+@given(setup=SETUPS, logits=some_logits(), history=some_histories())
+def test_the_rules_are_those_of_the_reference(setup: Setup, logits: Tensor, history: Tensor) -> None:
+    library = load_library(SOURCE)
+    assert library is not None
+    library.bent.restype = ctypes.c_double
+    chain = Chain(setup.settings, setup.ground)
+    logits = logits.mul(4).round().div(4)  # so that none are equal but for rounding
+    for row, past in zip(logits, history, strict=False):
+        expected = setup.bend(row.unsqueeze(0), past.unsqueeze(0))[0]
+        bent, read = row.numpy().copy(), past.numpy().astype(np.int32)
+        phrases = setup.ground.phrases
+        place = 0 if phrases is None else int(phrases.place(past.unsqueeze(0)))
+        stream = streams._Stream(None, None, read.ctypes.data, len(read), int(setup.ground.written(past[None])), place)
+        temperature = library.bent(
+            ctypes.byref(chain.c_rules), ctypes.byref(stream), SYMBOLS, ctypes.c_void_p(bent.ctypes.data)
+        )
+        if temperature == 0:
+            assert int(bent.argmax()) == int(expected.argmax())
+        else:
+            ours, theirs = torch.from_numpy(bent).double().softmax(-1), expected.double().softmax(-1)
+            assert torch.allclose(ours, theirs, atol=1e-5) or near_a_border(setup, expected, ours, theirs)
+
+
+def near_a_border(setup: Setup, expected: Tensor, ours: Tensor, theirs: Tensor) -> bool:
+    """Whether what is kept differs by symbols that rounding decides on: equals, or at the very edge of a set."""
+    both = (ours > 0) & (theirs > 0)
+    cut = setup.settings.top_p is not None or setup.settings.min_p is not None
+    return cut and bool(both.any()) and float((ours > 0).sum() - (theirs > 0).sum()).__abs__() <= 2
+
+
+@needs_compiler
+def test_what_is_drawn_follows_the_probabilities() -> None:
+    model = network(symbols=5)
+    first = begin(model, "float32", 4000).draw(numbers(4000, 1))[:, 0]
+    logits, _ = model.start(torch.tensor([PROMPT]))
+    shares = np.bincount(first, minlength=5) / 4000
+    np.testing.assert_allclose(shares, logits.softmax(-1)[0].numpy(), atol=0.03)
+
+
+@needs_compiler
+def test_the_edges_of_the_random_numbers_draw_what_is_possible() -> None:
+    model = network()
+    ids = begin(model, "float32", 2, RuleSettings(1.0, top_k=3)).draw(np.array([[0.0], [1 - 2**-53]]))
+    logits, _ = model.start(torch.tensor([PROMPT]))
+    best = logits[0].topk(3).indices.tolist()
+    assert ids[:, 0].tolist() == [min(best), max(best)]
+
+
+@needs_compiler
+def test_a_history_grows_beyond_its_first_room_and_rules_still_see_it() -> None:
+    drawing = begin(network(), "float32", 2, RuleSettings(1.0, no_repeat=3))
+    uniform = numbers(2, 2400)
+    drawn = np.concatenate([drawing.draw(uniform[:, at : at + 60]).copy() for at in range(0, 2400, 60)], axis=1)
+    for row in drawn.tolist():
+        runs = list(zip(row, row[1:], row[2:], strict=False))
+        assert len(set(runs)) == len(runs)
+
+
+@needs_compiler
+def test_a_symbol_that_was_drawn_otherwise_is_read_the_same() -> None:
+    model, uniform = network(), numbers(3, 30)
+    first = begin(model, "int8", 3)
+    drawn = first.draw(uniform).copy()
+    second = begin(model, "int8", 3)
+    second.draw(uniform[:, :10])
+    for column in drawn[:, 10:].T:
+        second.feed(column.tolist())
+    assert (second.history == first.history).all() and (second.logits == first.logits).all()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache of its own, in which nothing is compiled."""
+    monkeypatch.setenv("SEQGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(compiling.SWITCH, raising=False)
+    load_library.cache_clear()
+    yield tmp_path / "cache" / "native"
+    load_library.cache_clear()
+
+
+@needs_compiler
+def test_it_is_compiled_once_and_for_its_owner_alone(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_library(SOURCE) is not None
+    (library,) = fresh.iterdir()
+    assert stat.S_IMODE(fresh.stat().st_mode) == 0o700
+    load_library.cache_clear()
+    monkeypatch.setattr(compiling, "_compile", None)
+    assert load_library(SOURCE) is not None
+    assert list(fresh.iterdir()) == [library]
+
+
+@needs_compiler
+def test_a_folder_that_others_can_write_is_not_trusted(fresh: Path) -> None:
+    fresh.mkdir(parents=True)
+    fresh.chmod(0o777)
+    assert load_library(SOURCE) is None
+
+
+@needs_compiler
+def test_a_library_that_others_can_write_is_not_loaded(fresh: Path) -> None:
+    assert load_library(SOURCE) is not None
+    (library,) = fresh.iterdir()
+    library.chmod(0o775)
+    load_library.cache_clear()
+    assert load_library(SOURCE) is None
+
+
+@pytest.mark.parametrize("way", ["off", "no compiler", "broken compiler", "no folder"])
+def test_without_it_there_is_none_and_no_error(fresh: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    if way == "off":
+        monkeypatch.setenv(compiling.SWITCH, "off")
+    elif way == "no compiler":
+        monkeypatch.setattr(compiling, "find_compiler", lambda: None)
+    elif way == "broken compiler":
+        monkeypatch.setattr(compiling, "find_compiler", lambda: ["false"])
+    else:
+        fresh.parent.mkdir(parents=True)
+        fresh.write_text("in the way", encoding="utf-8")
+    assert load_library(SOURCE) is None
+    assert not streams.is_available() and not streams.has_fast_bytes()
+
+
+def test_a_compiler_is_looked_for_by_name_and_then_as_a_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert find_compiler() is None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "ziglang" or None)
+    command = find_compiler()
+    assert command is not None and command[1:4] == ["-m", "ziglang", "cc"]
+    (tmp_path / "gcc").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "gcc").chmod(0o755)
+    assert find_compiler() == [str(tmp_path / "gcc"), "-march=native"]
+
+
+@needs_compiler
+def test_masked_logits_are_never_drawn_at_any_temperature() -> None:
+    model = network()
+    for temperature in (0.0, 1e-300, 1e-7, 1e-5, 1e30):
+        rules = RuleSettings(temperature=temperature, top_k=2)
+        drawn = begin(model, "float32", 4, rules).draw(numbers(4, 1))[:, 0]
+        logits, _ = model.start(torch.tensor([PROMPT]))
+        best = logits[0].topk(2).indices.tolist()
+        assert set(drawn.tolist()) <= set(best)
+        assert temperature > 1e-6 or set(drawn.tolist()) == {best[0]}
+        assert math.isfinite(float(logits.sum()))
