@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import re
+from array import array
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePath
@@ -112,7 +113,7 @@ def test_a_document_of_many_chunks_is_not_looked_through_again_with_each() -> No
         looked_through += len(text)
         return text.split("\n")
 
-    stream = documents._cut_at(["ten words "] * 10_000, split, lambda text: 0)
+    stream = documents._cut_at(["ten words "] * 10_000, split, lambda text: 0, 1, array("q"))
     assert joined(stream) == ["ten words " * 10_000]
     assert looked_through < 4 * 100_000
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 )
 @click.option("--count", metavar="N", type=click.IntRange(1), default=1, help="How many samples. Default 1.")
 @click.option("--random-seed", metavar="N", type=int, help="Repeat a sample. Default: a new one each time, printed.")
+@click.option("--check", is_flag=True, help="Say how much of it stands in the training text, beside held-out text.")
 @click.option(
     "-o",
     "--output",
@@ -129,6 +130,7 @@ def command(
     _check_format(output, options["file_format"])
 
     from seqgen.api import load
+    from seqgen.cli.checking import Check
     from seqgen.decoding.rules import RuleSettings
     from seqgen.generation import SampleSettings
     from seqgen.writing import Rendering
@@ -152,6 +154,7 @@ def command(
         names = ", ".join(map(_describe, unknown[:10]))
         say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
+    check = Check(model.checkpoint, count) if options["check"] else None
     random_seed = options["random_seed"]
     for sample in model.samples(seed, settings, count, random_seed):
         if sample.index == 0:
@@ -168,12 +171,15 @@ def command(
             else:
                 write_file(path, data)
                 say(str(path))
-        if as_json:
-            print_json(sample.to_dict([str(path) for path in files], settings))
-        elif not output and count > 1:
+        if not as_json and not output and count > 1:
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
+        originality = check.look(sample, interrupted) if check else {}
+        if as_json:
+            print_json({**sample.to_dict([str(path) for path in files], settings), **originality})
         if interrupted:
             raise KeyboardInterrupt
+    if check:
+        check.close()
 
 
 def _deliver(sample: Sample, streaming: bool) -> bool:
