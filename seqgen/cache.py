@@ -123,7 +123,7 @@ def read_origins(folder: Path, openings: int) -> Origins | None:
         folder: of the entry.
         openings: that the training split has.
     """
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, EOFError, ValueError, TypeError, KeyError):
         places = np.load(folder / ORIGINS, mmap_mode="r", allow_pickle=False)
         names = json.loads((folder / NAMES).read_text(encoding="utf-8"))
         if places.shape == (openings, 3):

@@ -33,7 +33,7 @@ class Place:
 
     def __str__(self) -> str:
         where = [f"\u201c{self.title}\u201d"] if self.title else []
-        where.append(f"document {self.document}" if self.source is None else self.source)
+        where.append(f"document {self.document}" if self.source is None else _last(self.source))
         where += [f"{name} {self.details[name]}" for name in ("line", "bar") if self.details.get(name) is not None]
         return " ".join(where) if len(where) == 2 and not self.title else ", ".join(where)
 
@@ -172,7 +172,7 @@ def summary(found: Sequence[Originality]) -> str:
     lengths = [one.longest.length if one.longest else 0 for one in found]
     first = found[0]
     line = (
-        f"{len(found)} samples: longest {first.what}s of {sum(lengths) / len(lengths):.0f} {first.unit}s on average, "
+        f"{len(found)} samples: the longest {first.what} has {sum(lengths) / len(lengths):.0f} {first.unit}s on average, "
         f"{max(lengths):,} at most (sample {lengths.index(max(lengths)) + 1})"
     )
     known = [one.ordinary for one in found if one.ordinary]
@@ -194,6 +194,11 @@ def percent(share: float | None) -> str:
     if share is None:
         return "none"
     return "under 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def _last(source: str) -> str:
+    """A name on one line; of a long one its end, which tells most."""
+    return source if len(source) <= SHOWN // 2 else f"\u2026{source[-SHOWN // 2 :]}"
 
 
 def _count(number: int, unit: str) -> str:

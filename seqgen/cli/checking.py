@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from seqgen.cli.common import say
@@ -36,7 +37,9 @@ class Check:
         try:
             if self._judge is None and not self._note:
                 self._judge = open_judge(self._checkpoint, say)
+            start = time.perf_counter()
             found = self._judge.judge(sample.text, sample.seed) if self._judge else None
+            seconds = time.perf_counter() - start
         except SeqgenError as error:
             found, self._note = None, str(error).replace("\n", " ")
             say(f"not checked: {self._note}", fg="yellow")
@@ -49,7 +52,7 @@ class Check:
         if not number:
             for line in lines[1:]:
                 say(line)
-        return {"originality": found.to_dict()}
+        return {"originality": {**found.to_dict(), "seconds": seconds}}
 
     def close(self) -> None:
         """Says what many samples come to."""

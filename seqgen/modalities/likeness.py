@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from seqgen.modalities.base import Likeness
 from seqgen.overlaps import Learned, Ordinary, Originality, Run
@@ -66,10 +66,10 @@ class ScoreJudge:
             "melody",
             "pieces",
             piece.notes,
-            self._run(piece, copies.melody),
+            self._run(copies.melody, lambda passage: _notes_of(piece, passage)),
             {NGRAM: copies.share},
             self._ordinary(piece.end, piece.notes),
-            {"texture": self._run(piece, copies.texture)},
+            {"texture": self._run(copies.texture, lambda passage: notation.write(_section(piece, passage)))},
         )
 
     def _ordinary(self, end: int, notes: int) -> Ordinary | None:
@@ -87,21 +87,30 @@ class ScoreJudge:
             )
         return self._known[end]
 
-    def _run(self, piece: Piece, passage: Passage | None) -> Run | None:
+    def _run(self, passage: Passage | None, write: Callable[[Passage], str]) -> Run | None:
         if passage is None:
             return None
         source, place = passage.source, self._places[passage.source.piece]
         where: dict[str, int | None] = {"part": source.part + 1, "bar": source.bar}
         details = {"part": passage.part + 1, "bar": passage.bar, "quarters": passage.quarters}
-        return Run(passage.notes, _notes_of(piece, passage), details, dataclasses.replace(place, details=where))
+        return Run(passage.notes, write(passage), details, dataclasses.replace(place, details=where))
 
 
 def _notes_of(piece: Piece, passage: Passage) -> str:
     """The notes of a passage of one part in their text form."""
+    notes, section = piece.parts[passage.part].notes, _section(piece, passage)
+    first = next(number for number, note in enumerate(notes) if note.start >= round(passage.start * TICKS))
+    begin = notes[first].start
+    moved = tuple(note._replace(start=note.start - begin) for note in notes[first : first + passage.notes])
+    return notation.write(Piece((Part(moved),), keys=section.keys), barlines=False).splitlines()[-1].partition(": ")[2]
+
+
+def _section(piece: Piece, passage: Passage) -> Piece:
+    """What sounds in all parts while a passage lasts."""
     start = round(passage.start * TICKS)
-    section = piece.between(start, start + round(passage.quarters * TICKS))
-    alone = Piece((Part(section.parts[passage.part].notes[: passage.notes]),), keys=section.keys)
-    return notation.write(alone, barlines=False).splitlines()[-1].partition(": ")[2]
+    return dataclasses.replace(
+        piece.between(start, start + round(passage.quarters * TICKS)), tempos=(), pickup=0, title=""
+    )
 
 
 def _without_seed(piece: Piece, seed: str) -> Piece:
