@@ -175,6 +175,7 @@ def write_passages(split: Split, tokenizer: Tokenizer, folder: Path) -> None:
 
     Raises:
         DataError: there is too much text.
+        MemoryError: there is not enough memory.
         OSError: the folder cannot be written to.
     """
     from pydivsufsort import divsufsort  # loaded where it is needed: only the first look at a corpus is
@@ -185,7 +186,10 @@ def write_passages(split: Split, tokenizer: Tokenizer, folder: Path) -> None:
     text = np.fromfile(folder / TEXT, dtype=np.uint8)
     parts = (text[start : start + STEP] for start in range(0, len(text), STEP))
     np.save(folder / MARKS, np.cumsum([np.zeros(2, dtype=np.int64), *map(_tally, parts)], axis=0))
-    order = divsufsort(text) if len(text) else np.zeros(0, dtype=_PLACE)
+    try:
+        order = divsufsort(text) if len(text) else np.zeros(0, dtype=_PLACE)
+    except Exception as error:  # it says so with nothing else when it cannot have the memory that it needs
+        raise MemoryError(str(error)) from error
     order.astype(_PLACE, copy=False).tofile(folder / ORDER)
     (folder / META).write_text(json.dumps({"bytes": len(text)}), encoding="utf-8")
 
