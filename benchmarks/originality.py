@@ -32,11 +32,11 @@ def main() -> None:
     what = options.text.name if options.text else f"{options.megabytes} MB of this machine's Python and C sources"
     heading(
         f"Originality: {what}",
-        f"seqgen train --kind text --set corpus.split=99.8/0.1/0.1 --steps {options.steps}; then seqgen sample --check -n "
-        f"{LENGTH} --count {SAMPLES} with nothing kept of its passages, and {AGAIN} times again. Seconds are of the whole process; the "
-        "first look costs what it takes longer than the others' median. Memory is the largest sum of private pages "
-        "(Private_Clean + Private_Dirty of /proc/PID/smaps_rollup, asked every 20 ms). A lookup is a sample's own, as --json "
-        "tells it.",
+        f"seqgen train --kind text --set corpus.split=99.8/0.1/0.1 --steps {options.steps}; then seqgen sample --check "
+        f"-n {LENGTH} --count {SAMPLES} with nothing kept of its passages, and {AGAIN} times again. Seconds are of the whole "
+        "process; the first look costs what it takes longer than the others' median. Memory is the largest sum of private "
+        "pages (Private_Clean + Private_Dirty of /proc/PID/smaps_rollup, asked every 20 ms). A lookup is a sample's own, as "
+        "--json tells it.",
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
