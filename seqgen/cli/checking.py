@@ -41,7 +41,7 @@ class Check:
             found = self._judge.judge(sample.text, sample.seed) if self._judge else None
             seconds = time.perf_counter() - start
         except SeqgenError as error:
-            found, self._note = None, str(error).replace("\n", " ")
+            found, self._note = None, str(error).replace("\n", ". ")
             say(f"not checked: {self._note}", fg="yellow")
         if found is None:
             return {"originality": None, "originality_note": self._note}
