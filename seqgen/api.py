@@ -20,6 +20,8 @@ from seqgen.mail.masks import mask
 from seqgen.modalities import MODALITIES, Likeness
 from seqgen.modalities.reply_measures import Quality
 from seqgen.models import ReplyModel
+from seqgen.originality import open_judge
+from seqgen.overlaps import Judge, Originality
 from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
@@ -47,6 +49,7 @@ class Loaded:
         self.modality = MODALITIES[checkpoint.recipe.corpus.kind]
         self.model = checkpoint.load_model(self.tokenizer, self.device)
         self.masked = checkpoint.recipe.corpus.mask
+        self._judge: Judge | None = None
 
     def sample(
         self,
@@ -196,6 +199,19 @@ class Loaded:
         decoder = self.tokenizer.decoder()
         shown = tuple(decoder.feed(symbol).decode("utf-8", "replace") for symbol in ids[1:])
         return Score(shown, tuple(nats.tolist()), len(text))
+
+    def check(self, text: str, seed: str = "") -> Originality:
+        """How much of a text stands in what the model learned from, beside the same of held-out text.
+
+        Args:
+            text: such as a sample has; of music in its text form.
+            seed: what it grew from, which the model did not write.
+
+        Raises:
+            DataError: the text cannot be read, or the model's own corpus has changed, cannot be read or is too large.
+        """
+        self._judge = self._judge or open_judge(self.checkpoint)
+        return self._judge.judge(text, seed)
 
     def evaluate(self, *corpora: str, split: str | None = None) -> Evaluation:
         """How well the model predicts a split of the corpus that it was trained on, or the whole of another text.

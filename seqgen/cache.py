@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,9 @@ from seqgen.splits import SPLITS, Split
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
 
-VERSION = 7
+VERSION = 8
 META, BASELINES, LENGTHS = "meta.json", "baselines.json", "lengths.npy"
+ORIGINS, NAMES = "origins.npy", "names.json"
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SeqgenError)
 """What a missing or damaged entry of the cache raises when it is opened."""
 PATIENCE = 60.0
@@ -100,6 +101,59 @@ def open_entry(folder: Path) -> Entry:
     return Entry(folder, meta, settings, tokenizer_settings, tokenizer, splits)
 
 
+class Origins(NamedTuple):
+    """Where the documents of a training split come from.
+
+    Attributes:
+        places: of each opening: the number of its document among those learned from, from 0, the number of its source, and the
+            line of it on which the document begins (see `Begins`); shape (openings, 3).
+        sources: their names.
+        titles: of the documents; empty: they have none.
+    """
+
+    places: Ids
+    sources: list[str]
+    titles: list[str]
+
+
+def read_origins(folder: Path, openings: int) -> Origins | None:
+    """Where the documents of an entry's training split come from; None where that was not noted, or is damaged.
+
+    Args:
+        folder: of the entry.
+        openings: that the training split has.
+    """
+    with contextlib.suppress(OSError, EOFError, ValueError, TypeError, KeyError):
+        places = np.load(folder / ORIGINS, mmap_mode="r", allow_pickle=False)
+        names = json.loads((folder / NAMES).read_text(encoding="utf-8"))
+        if places.shape == (openings, 3):
+            return Origins(places, [*map(str, names["sources"])], [*map(str, names["titles"])])
+    return None
+
+
+@contextlib.contextmanager
+def new_part(entry: Path, name: str) -> Iterator[Path]:
+    """A folder to fill, which in the end becomes a part of an entry, as a whole and in the place of one that is there.
+
+    Args:
+        entry: folder of the entry.
+        name: of the part.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _sweep(entry.parent)
+    making = entry.parent / f"{_MAKING}{secrets.token_hex(8)}"
+    with _owned(making, PATIENCE):
+        (making / name).mkdir(mode=0o700, parents=True)
+        yield making / name
+        with _changing(entry.parent):
+            damaged = entry / name
+            if damaged.exists():
+                damaged.replace(making / "damaged")
+            (making / name).replace(entry / name)
+
+
 def keep_baselines(folder: Path, baselines: dict[str, dict[str, float]]) -> None:
     """Notes what the baselines need beside an entry; not being able to is no harm."""
     with contextlib.suppress(OSError):
@@ -126,6 +180,8 @@ class SplitWriter:
         self._digest = hashlib.sha256()
         self.unit = tokenizer.unit
         self.starts = array("q")
+        self.forms = array("q")
+        """How many forms of each document were written; stays empty without copies."""
         self.symbols = self.characters = self.distinct = 0
 
     def write(self, text: str, opens: bool) -> None:
@@ -160,9 +216,11 @@ class SplitWriter:
 
     def _with_copies(self, ids: Ids, counts: Ids) -> tuple[Ids, Ids]:
         """The same documents, each with its copies behind it."""
-        each = [
-            form for part in np.split(ids, np.cumsum(counts)[:-1]) for form in (part, *self._tokenizer.copies(part))
-        ]
+        each = []
+        for part in np.split(ids, np.cumsum(counts)[:-1]):
+            forms = [part, *self._tokenizer.copies(part)]
+            self.forms.append(len(forms))
+            each += forms
         return np.concatenate(each), np.array([len(form) for form in each], dtype=np.int64)
 
     def finish(self) -> dict[str, Any]:
@@ -197,9 +255,20 @@ class EntryWriter:
             for name in SPLITS
         }
 
-    def commit(self, meta: dict[str, Any], lengths: Ids) -> None:
-        """Makes it the entry, with what is to be noted of the corpus and the lengths of its documents in what people count."""
+    def commit(self, meta: dict[str, Any], lengths: Ids, origins: Origins) -> None:
+        """Makes it the entry.
+
+        Args:
+            meta: what is to be noted of the corpus.
+            lengths: of its documents, in what people count.
+            origins: of those in the training split.
+        """
         np.save(self._entry / LENGTHS, lengths)
+        forms = np.frombuffer(self.splits[SPLITS[0]].forms, dtype=np.int64)
+        places = np.repeat(origins.places, forms, axis=0) if len(forms) else origins.places
+        np.save(self._entry / ORIGINS, places.astype(np.int32))
+        names = json.dumps({"sources": origins.sources, "titles": origins.titles})
+        (self._entry / NAMES).write_text(names, encoding="utf-8")
         data = self.tokenizer.to_bytes()
         name = f"tokenizer.{self.tokenizer.suffix}"
         replace_file(self._entry / name, data)

@@ -225,6 +225,7 @@ def prepare(
                     "notes": [note for note in notes if note],
                 },
                 texts.counts,
+                texts.origins(),
             )
     return _corpus(open_entry(folder), fresh=True)
 

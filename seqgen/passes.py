@@ -14,12 +14,13 @@ from typing import NoReturn
 
 import numpy as np
 
-from seqgen.cache import SplitWriter
+from seqgen.cache import Origins, SplitWriter
 from seqgen.duplicates import Sketcher
 from seqgen.errors import DataError
 from seqgen.modalities import MODALITIES
 from seqgen.recipe import CorpusSettings
 from seqgen.sources import LeftOut, Reader, Source, Stream
+from seqgen.sources.documents import Begins
 from seqgen.sources.tables import count_left_out
 from seqgen.splits import MANY_DOCUMENTS, SPLITS, Measured, Plan
 from seqgen.tokenizers import Ids
@@ -45,6 +46,12 @@ class Texts:
         self.lengths: Ids = np.zeros(0, dtype=np.int64)
         self.owners: list[int] = []
         """Of each document, which source it comes from."""
+        self._begins: Begins = array("q")
+        """Of each document, the line on which it begins."""
+        self._titles: list[str] = []
+        """Of each document; stays empty where they have none."""
+        self._learned = array("q")
+        """Which document each opening of the training split is from."""
         self.reader = Reader(MODALITIES[settings.kind], settings.documents, settings.encoding, settings.column)
 
     def measure(self, grouped: bool = True) -> Measured:
@@ -61,14 +68,23 @@ class Texts:
             before = len(lengths)
             try:
                 whole = self.refusal is not None
-                stream = self._usable(source, self.left_out) if whole else self.reader.read(source, self.left_out)
+                read = self._usable if whole else self.reader.read
+                stream = read(source, self.left_out, self._begins)
                 _measure(stream, lengths, digests)
             except DataError as error:
                 if source.asked_for:
                     raise
                 self.left_out.refuse(source.name, _reason(error))
-                for noted in (lengths, digests, self._counts):  # of what came before the place where it broke
+                for noted in (
+                    lengths,
+                    digests,
+                    self._counts,
+                    self._begins,
+                    self._titles,
+                ):  # of what came before the place where it broke
                     del noted[before:]
+            if source.converted:
+                self._begins[before:] = array("q", bytes(8 * (len(lengths) - before)))
             if len(lengths) > before:
                 usable.append(source)
                 owners += [len(usable) - 1] * (len(lengths) - before)
@@ -83,7 +99,7 @@ class Texts:
 
     def training_text(self, plan: Plan) -> Iterator[str]:
         """The second pass: the training text of all documents, a long one in parts."""
-        return (text for name, text, _ in self._cut(plan) if name == SPLITS[0])
+        return (text for name, text, _, _ in self._cut(plan) if name == SPLITS[0])
 
     def encode(self, plan: Plan, writers: dict[str, SplitWriter]) -> None:
         """The last pass: every split as ids.
@@ -91,13 +107,27 @@ class Texts:
         Raises:
             DataError: the sources are no longer what they were in the first pass.
         """
-        for name, text, opens in self._cut(plan):
+        self._learned = array("q")
+        for name, text, opens, document in self._cut(plan):
             writers[name].write(text, opens)
+            if opens and name == SPLITS[0]:
+                self._learned.append(document)
         for writer in writers.values():
             writer.flush()
 
-    def _cut(self, plan: Plan) -> Iterator[tuple[str, str, bool]]:
-        """All text, as pieces that lie in one split: its name, the text, and whether a document's part begins with it."""
+    def origins(self) -> Origins:
+        """Where each document that opens in the training split comes from; known once all was encoded."""
+        learned = np.frombuffer(self._learned, dtype=np.int64)
+        owners, begins = np.array(self.owners, dtype=np.int64), np.frombuffer(self._begins, dtype=np.int64)
+        _, documents = np.unique(learned, return_inverse=True)
+        titles = [self._titles[document] for document in np.unique(learned)] if self._titles else []
+        places = np.stack([documents, owners[learned], begins[learned]], axis=1)
+        return Origins(places, [source.name for source in self.sources], titles)
+
+    def _cut(self, plan: Plan) -> Iterator[tuple[str, str, bool, int]]:
+        """All text, as pieces that lie in one split: its name, the text, whether a document's part begins with it, and the
+        document's number.
+        """
         lengths = self.lengths.data  # gives plain integers, which are faster one by one than numpy's
         where = None if plan.where is None else plan.where.data
         document = position = 0
@@ -110,25 +140,25 @@ class Texts:
             if document >= len(lengths) or position + len(text) > lengths[document]:
                 raise self._changed()
             if where is not None:
-                yield from self._opened(SPLITS[where[document]], text, position == 0)
+                yield from self._opened(SPLITS[where[document]], text, position == 0, document)
             elif self.modality.divide is not None:
                 for name, part in zip(SPLITS, self.modality.divide(text, plan.shares), strict=True):
-                    yield from self._opened(name, part, True) if part else ()
+                    yield from self._opened(name, part, True, document) if part else ()
             else:
                 for name, start, stop in plan.cut(document, lengths[document]):
                     first, last = max(start - position, 0), min(stop - position, len(text))
                     if first < last:
-                        yield name, text[first:last], position + first == start
+                        yield name, text[first:last], position + first == start, document
             position += len(text)
         if document != len(lengths):
             raise self._changed()
 
-    def _opened(self, name: str, text: str, opens: bool) -> Iterator[tuple[str, str, bool]]:
+    def _opened(self, name: str, text: str, opens: bool, document: int) -> Iterator[tuple[str, str, bool, int]]:
         """A piece of text; or what of it is opened by a document symbol of its own."""
         if self.modality.sequences is None:
-            yield name, text, opens
+            yield name, text, opens, document
         else:
-            yield from ((name, part, True) for part in self.modality.sequences(text))
+            yield from ((name, part, True, document) for part in self.modality.sequences(text))
 
     def by_folder(self) -> Plan:
         """The splits as folders called `train`, `valid` and `test` say.
@@ -141,10 +171,11 @@ class Texts:
             raise DataError("there is nothing in a folder called train", where=", ".join(self.settings.sources))
         return Plan("folder", where, self.settings.shares)
 
-    def _usable(self, source: Source, left_out: LeftOut) -> Stream:
+    def _usable(self, source: Source, left_out: LeftOut, begins: Begins) -> Stream:
         """The documents of a source that can be used, of which each is held in memory; the first pass finds out which."""
         reasons, found = [], False
-        for number, text in enumerate(_whole(self.reader.read(source, left_out)), 1):
+        places: Begins = array("q")
+        for number, text in enumerate(_whole(self.reader.read(source, left_out, places)), 1):
             if self.refusal is not None and (reason := self.refusal(text)):
                 reasons.append(reason)
                 self._refused.add((source.name, number))
@@ -152,6 +183,9 @@ class Texts:
             else:
                 found = True
                 self._counts.append(self.modality.count(text))
+                begins.append(places[number - 1])
+                if self.modality.name_document:
+                    self._titles.append(self.modality.name_document(text))
                 yield text
                 yield None
         if source.asked_for and reasons and not found:

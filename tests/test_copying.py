@@ -23,7 +23,7 @@ def find(piece: str, *training: str) -> Copies:
 
 def test_a_copy_in_another_key_is_found_whole() -> None:
     copies = Passages([parse(TUNE)]).find(parse(TUNE).transposed(5))
-    assert copies.melody == (11, 12.0, 0, 1, Source(0, "", 0, 1))
+    assert copies.melody == (11, 12.0, 0, 1, Source(0, "", 0, 1), 0.0)
     assert copies.share == 1
 
 
@@ -41,7 +41,7 @@ def test_the_first_note_of_a_passage_must_be_as_long_too() -> None:
 def test_it_says_where_a_passage_stands_on_both_sides() -> None:
     training = ["title: Other\nVoice: C4 C4", "title: Source\npickup: 1\nBass: C3:9\nVoice: F4 | E4:4 | D4 F#4 Bb4 A4"]
     copies = find("C4:4 | C4:3 C4 | G4 B4 Eb5 D5", *training)
-    assert copies.melody == (4, 4.0, 0, 3, Source(1, "Source", 1, 2))
+    assert copies.melody == (4, 4.0, 0, 3, Source(1, "Source", 1, 2), 8.0)
 
 
 def test_of_many_places_the_first_is_named() -> None:
@@ -82,7 +82,7 @@ def test_the_share_counts_passages_of_eight_notes() -> None:
 def test_a_copied_texture_has_all_voices_in_one_transposition() -> None:
     training, piece = parse(CHORALE), parse(CHORALE).transposed(-3)
     copies = Passages([training]).find(piece)
-    assert copies.texture == (7, 8.0, 0, 1, Source(0, "One", 0, 1))
+    assert copies.texture == (7, 8.0, 0, 1, Source(0, "One", 0, 1), 0.0)
     upper, lower = training.parts
     apart = Piece((upper, Piece((lower,)).transposed(-1).parts[0]))
     copies = Passages([training]).find(apart)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import re
+from array import array
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePath
@@ -61,6 +62,21 @@ def test_documents_are_the_same_however_the_text_comes_in_and_however_little_is_
         assert joined(cut(chunks, setting)) == cut_whole("".join(chunks), setting)
 
 
+@settings(max_examples=300)
+@given(chunks=CHUNKS, setting=st.sampled_from(SETTINGS), longest=st.sampled_from([0, 1, 2, 5, 20, 1 << 22]))
+def test_it_is_known_on_which_line_each_document_begins(chunks: list[str], setting: str, longest: int) -> None:
+    text, place = "".join(chunks), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "LONGEST_PIECE", longest)
+        begins = array("q")
+        expected = []
+        for document in joined(cut(chunks, setting, begins)):
+            place = text.index(document, place)
+            expected.append(1 + text.count("\n", 0, place))
+            place += len(document)
+    assert begins.tolist() == expected
+
+
 @given(
     text=st.text(st.sampled_from("ab \n\t-"), max_size=60),
     setting=st.sampled_from(["file", "line", "blank-line", "--", r"\n"]),
@@ -112,7 +128,7 @@ def test_a_document_of_many_chunks_is_not_looked_through_again_with_each() -> No
         looked_through += len(text)
         return text.split("\n")
 
-    stream = documents._cut_at(["ten words "] * 10_000, split, lambda text: 0)
+    stream = documents._cut_at(["ten words "] * 10_000, split, lambda text: 0, 1, array("q"))
     assert joined(stream) == ["ten words " * 10_000]
     assert looked_through < 4 * 100_000
 

@@ -7,7 +7,7 @@ import io
 import itertools
 import json
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -478,3 +478,23 @@ def test_an_interrupted_and_resumed_training_of_voices_ends_with_the_same_weight
     first, second = (Checkpoint(each.checkpoint).training_state().tensors for each in (whole, resumed))
     assert [name for name in first if not torch.equal(first[name], second[name])] == []
     assert {"hidden/registers.0", "model/experts.progressions"} <= first.keys()
+
+
+def test_a_piece_is_checked_by_its_melodies(model: str, run: Run) -> None:
+    (line,) = run("sample", model, "--bars", "4", "--check", "--json", "--random-seed", "2", "-q").json()
+    told = line["originality"]
+    assert told["unit"] == "note" and told["held_out"]["stretches"] > 0 and "8" in told["shares"]
+    if told["longest"]:
+        assert told["longest"]["source"]["source"].startswith("c/") and told["longest"]["source"]["bar"] >= 0
+
+
+def test_a_training_piece_is_found_with_its_title(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, piece in enumerate(PIECES[:12]):
+        write_file(f"p/{number:02}.notes", f"title: Number {number}\n{write(piece)}")
+    assert run("train", "p", *TRAIN, "-q").code == 0
+    corpus = reopen_corpus(Checkpoint(Path("checkpoints/it")))
+    split = corpus.splits["train"]
+    text = corpus.tokenizer.decode(split.ids[split.starts[0] : split.starts[1]])
+    found = seqgen.load("checkpoints/it").check(text).longest
+    assert found is not None and found.place.title.startswith("Number ") and found.place.source is not None
+    assert PurePath(found.place.source).stem == f"{int(found.place.title.split()[1]):02}"

@@ -122,6 +122,7 @@ def _temperatures(context: click.Context, parameter: click.Parameter, value: str
     "has instructions for it, else float32.",
 )
 @click.option("--random-seed", metavar="N", type=int, help="Repeat a sample. Default: a new one each time, printed.")
+@click.option("--check", is_flag=True, help="Say how much of it stands in the training text, beside held-out text.")
 @click.option(
     "-o",
     "--output",
@@ -182,6 +183,7 @@ def command(
     _check_format(output, options["file_format"])
 
     from seqgen.api import load
+    from seqgen.cli.checking import Check
     from seqgen.decoding.rules import RuleSettings
     from seqgen.generation import SampleSettings
     from seqgen.writing import Rendering
@@ -208,6 +210,7 @@ def command(
         names = ", ".join(map(_describe, unknown[:10]))
         say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
+    check = Check(model.checkpoint, count) if options["check"] else None
     for place, sample in enumerate(_samples(model, seed, settings, options)):
         if place == 0:
             say(_origin(sample), dim=True)
@@ -223,12 +226,15 @@ def command(
             else:
                 write_file(path, data)
                 say(str(path))
-        if as_json:
-            print_json(sample.to_dict([str(path) for path in files], settings))
-        elif not output and count > 1:
+        if not as_json and not output and count > 1:
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
+        originality = check.look(sample, interrupted) if check else {}
+        if as_json:
+            print_json({**sample.to_dict([str(path) for path in files], settings), **originality})
         if interrupted:
             raise KeyboardInterrupt
+    if check:
+        check.close()
 
 
 def _samples(model: Loaded, seed: str, settings: SampleSettings, options: dict[str, Any]) -> Iterator[Sample]:

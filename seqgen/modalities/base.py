@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from seqgen.overlaps import Judge, Learned
 from seqgen.tokenizers import Opening, Tokenizer
 from seqgen.writing import Limits, Rendering, Writing
 
@@ -81,6 +82,11 @@ class Modality:
     """Refuses endings of files, and ways to play, that a sample of this kind cannot have."""
     compare: Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Likeness]] | None
     """Measures samples beside held-out documents, given those and the training documents; None: there is no measure yet."""
+    originality: Callable[[Sequence[Learned], Sequence[str]], Judge] | None
+    """What judges a sample by the training documents and the held-out ones, where copying shows in something else than in its
+    characters; None: those tell."""
+    name_document: Callable[[str], str] | None
+    """The title that a document has, perhaps empty; None: documents have none."""
     lead: str
     """What stands before such a unit in the midst of a document. A seed is read after it where that makes it likelier than
     it is at the beginning of one; empty: every seed is a beginning."""

@@ -13,7 +13,7 @@ from typing import Any
 from seqgen.errors import DataError, UsageError
 from seqgen.modalities.base import Modality, Reason
 from seqgen.modalities.composing import Composition, parse_seed
-from seqgen.modalities.likeness import compare_pieces
+from seqgen.modalities.likeness import ScoreJudge, compare_pieces
 from seqgen.modalities.text import skip_folder
 from seqgen.recipe import TokenizerSettings
 from seqgen.scores import notation
@@ -30,6 +30,7 @@ PAGES = {".xml"}
 MOST = 0.6
 """Share of the pieces that must fit a representation for it to be chosen; the others are left out then."""
 VOICES = range(2, 9)
+_TITLE = re.compile(r"^title: (.*)$", re.MULTILINE)
 NOTICED: list[dict[str, Any]] = [
     {"kind": "melody"},
     *({"kind": "voices", "voices": voices} for voices in VOICES),
@@ -85,6 +86,12 @@ def outline(text: str) -> str:
 def count(text: str) -> int:
     """Notes."""
     return notation.parse(text).notes
+
+
+def name_document(text: str) -> str:
+    """What the piece is called."""
+    match = _TITLE.search(text)
+    return match[1] if match else ""
 
 
 def divide(text: str, shares: Sequence[float]) -> list[str]:
@@ -205,6 +212,8 @@ MUSIC = Modality(
     read_seed=read_seed,
     check_files=check_files,
     compare=compare_pieces,
+    originality=ScoreJudge,
+    name_document=name_document,
     end=end,
     lead="",
     end_name="",

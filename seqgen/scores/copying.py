@@ -58,6 +58,7 @@ class Passage(NamedTuple):
         part: of the piece, from 0; of a passage in all voices 0.
         bar: of the piece, in which it begins, from 1; a pickup is bar 0.
         source: the first place in the training pieces at which it stands.
+        start: where in the piece it begins, in quarter notes.
     """
 
     notes: int
@@ -65,6 +66,7 @@ class Passage(NamedTuple):
     part: int
     bar: int
     source: Source
+    start: float
 
 
 class Copies(NamedTuple):
@@ -130,7 +132,7 @@ class Passages:
         piece, part, bar = index.find_first(line, first, steps)
         quarters = int(line.spans(lengths)[first]) / TICKS
         source = Source(piece, self._titles[piece], part, bar)
-        return Passage(steps + 1, quarters, line.part, int(line.bars[first]), source)
+        return Passage(steps + 1, quarters, line.part, int(line.bars[first]), source, int(line.starts[first]) / TICKS)
 
 
 def average_copies(copies: Sequence[Copies]) -> list[Figure]:

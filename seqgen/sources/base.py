@@ -26,6 +26,8 @@ class Source:
     """Its path inside the folder or archive that the user named; the name ends in it (with ! behind an archive)."""
     asked_for: bool = False
     """Named by the user, so that it may not be left out in silence: an unusable one is an error."""
+    converted: bool = False
+    """Its text was made of something else, in which nobody can look a line up."""
 
     def stamp(self) -> str:
         """What the cache knows the source by: path, size and time of a file, the hash of other data, and how it was named."""

@@ -97,4 +97,4 @@ def _keep(text: str, source: Source, place: Path) -> Source:
             where=source.name,
             hint=f"Free some space in {place.parent}, or set TMPDIR to a folder that has more.",
         ) from error
-    return replace(source, path=place, data=None, opener=None)
+    return replace(source, path=place, data=None, opener=None, converted=True)

@@ -25,6 +25,7 @@ from seqgen.tokenizers.base import (
     Ids,
     Opening,
     TextTokenizer,
+    as_array,
     bytes_of,
     encode_each,
     id_type,
@@ -138,7 +139,7 @@ class PieceTokenizer(TextTokenizer):
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of these ids."""
-        return text_of(b"".join([self._bytes[symbol] for symbol in ids]))
+        return text_of(b"".join([self._bytes[symbol] for symbol in as_array(ids).tolist()]))
 
     def decoder(self) -> PieceDecoder:
         """A fresh streaming decoder."""
