@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
-from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
+from seqgen.evaluation import Evaluation, evaluate, nats_of
 from seqgen.generation import TILE, SampleSettings, generate, new_random_seed
 from seqgen.held_out import HeldOut, find_held_out
 from seqgen.machine import default_threads, pick_device, torch_settings
@@ -25,9 +26,11 @@ from seqgen.models import ReplyModel
 from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
-from seqgen.samples import Sample, Score
+from seqgen.samples import Sample
+from seqgen.scoring import Next, Score, find_next, score
 from seqgen.splits import SPLITS, documents_in
 from seqgen.tokenizers import DOCUMENT, Opening
+from seqgen.units import BITS_PER_CHARACTER
 from seqgen.writing import Rendering, Writing
 
 COMPARED = 64
@@ -141,21 +144,50 @@ class Loaded:
         by_heart = self.checkpoint.recipe.training.by_heart
         return Replier(cast(ReplyModel, self.model), self.tokenizer, self.masked, by_heart)
 
-    def score(self, text: str) -> Score:
-        """How surprising each symbol of a text is, read as the beginning of a document.
+    def score(self, text: str, message: str | None = None, *, recall: bool = True) -> Score:
+        """How surprising each symbol of a text is, read as the beginning of a document; or, of code, as what stands within one,
+        if it is likelier there.
+
+        Args:
+            text: text, a piece of music in its text form, or a reply.
+            message: what the reply answers; for models of replies alone.
+            recall: let the model recall what stood in the text before, if it has learned to.
 
         Raises:
-            UsageError: this is a model of replies, to which a text alone means nothing.
+            UsageError: a reply without its message, or a message where nothing is answered.
             DataError: the text cannot be read.
         """
-        if self.modality.sequences is not None:
-            raise UsageError("a model of replies scores no text by itself", hint="Measure it with seqgen eval.")
-        ids = self._prompt(text)
+        prompt, ids = self._reading(text, message)
+        whole = ids if self.modality.sequences is None else [*ids, DOCUMENT]  # that a reply ends is said by the model, too
+        characters = self.tokenizer.count(np.array(ids, dtype=np.int64))
         with torch_settings(default_threads(), self.device):
-            nats = predict(self.model, np.array(ids), lanes=1).nats
-        decoder = self.tokenizer.decoder()
-        shown = tuple(decoder.feed(symbol).decode("utf-8", "replace") for symbol in ids[1:])
-        return Score(shown, tuple(nats.tolist()), len(text))
+            found = score(self.model, self.tokenizer, prompt, whole, characters, recall)
+        valid, key = self.checkpoint.manifest.metrics.get("valid") or {}, self.tokenizer.unit.key
+        alone = valid.get(f"{key}_without_recall", valid.get(key))
+        return dataclasses.replace(
+            found, held_out=valid.get(key) if recall else alone, held_out_without_recall=alone
+        )
+
+    def next(self, text: str = "", count: int = 5, message: str | None = None, *, recall: bool = True) -> list[Next]:
+        """What could come next after a text, the likeliest first.
+
+        Args:
+            text: as for `score`, as are `message` and `recall`.
+            count: how many symbols.
+            message: see there.
+            recall: see there.
+
+        Raises:
+            UsageError: as for `score`, or this is a model of music, which reads whole pieces.
+            DataError: as for `score`.
+        """
+        if self.tokenizer.unit != BITS_PER_CHARACTER:
+            raise UsageError(
+                "a piece of music is read as a whole, so nothing comes next", hint="Let it go on: seqgen sample --seed."
+            )
+        prompt, ids = self._reading(text, message)
+        with torch_settings(default_threads(), self.device):
+            return find_next(self.model, self.tokenizer, prompt, ids, count, recall)
 
     def evaluate(self, *corpora: str, split: str | None = None) -> Evaluation:
         """How well the model predicts a split of the corpus that it was trained on, or the whole of another text.
@@ -288,6 +320,34 @@ class Loaded:
     def unknown(self, seed: str) -> list[str]:
         """The characters of a seed that the model never learned as such."""
         return self.tokenizer.unknown(seed)
+
+    def _reading(self, text: str, message: str | None) -> tuple[list[int], list[int]]:
+        """What is read before a text, and the ids of the text."""
+        self._check(text)
+        if self.modality.sequences is None:
+            if message is not None:
+                raise UsageError(
+                    f"this model writes {self.modality.name}, and answers no message", hint="Leave the message out."
+                )
+            self._check_readable(text)
+            ids = self.tokenizer.encode(mask(text) if self.masked else text).tolist()
+            whole = self.prompt(text) if self.modality.lead else [DOCUMENT, *ids]
+            return whole[: len(whole) - len(ids)], ids
+        if message is None:
+            raise UsageError(
+                "a model of replies scores a reply, given its message", hint="Say what it answers, with --message."
+            )
+        self._check_message(message)
+        sides = [mask(side) if self.masked else side for side in (message, text)]
+        read, reply = (self.modality.prompt(self.tokenizer, side) for side in sides)
+        return read, reply[:-1]
+
+    def _check_readable(self, text: str) -> None:
+        if text and (reason := self.tokenizer.refusal(text, self.checkpoint.recipe.tokenizer)):
+            self.modality.count(text)  # says in which line it is no music, if it is none
+            raise DataError(
+                f"this model cannot read the {self.modality.document}: {reason}", hint="Give one such as it was trained on."
+            )
 
     def _prompt(self, text: str) -> list[int]:
         self._check(text)
