@@ -158,15 +158,15 @@ class Loaded:
             DataError: the text cannot be read.
         """
         prompt, ids = self._reading(text, message)
-        whole = ids if self.modality.sequences is None else [*ids, DOCUMENT]  # that a reply ends is said by the model, too
+        whole = (
+            ids if self.modality.sequences is None else [*ids, DOCUMENT]
+        )  # that a reply ends is said by the model, too
         characters = self.tokenizer.count(np.array(ids, dtype=np.int64))
         with torch_settings(default_threads(), self.device):
             found = score(self.model, self.tokenizer, prompt, whole, characters, recall)
         valid, key = self.checkpoint.manifest.metrics.get("valid") or {}, self.tokenizer.unit.key
         alone = valid.get(f"{key}_without_recall", valid.get(key))
-        return dataclasses.replace(
-            found, held_out=valid.get(key) if recall else alone, held_out_without_recall=alone
-        )
+        return dataclasses.replace(found, held_out=valid.get(key) if recall else alone, held_out_without_recall=alone)
 
     def next(self, text: str = "", count: int = 5, message: str | None = None, *, recall: bool = True) -> list[Next]:
         """What could come next after a text, the likeliest first.
@@ -346,7 +346,8 @@ class Loaded:
         if text and (reason := self.tokenizer.refusal(text, self.checkpoint.recipe.tokenizer)):
             self.modality.count(text)  # says in which line it is no music, if it is none
             raise DataError(
-                f"this model cannot read the {self.modality.document}: {reason}", hint="Give one such as it was trained on."
+                f"this model cannot read the {self.modality.document}: {reason}",
+                hint="Give one such as it was trained on.",
             )
 
     def _prompt(self, text: str) -> list[int]:

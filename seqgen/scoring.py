@@ -31,6 +31,9 @@ ALTERNATIVES = 3
 EXACT = 1 << 15
 """Symbols of a text up to which it is read as one stream. A longer one is read in lanes, as `evaluation.py` says: that is many
 times as fast, and the figures of a symbol differ in the third digit or so."""
+TAIL = 1 << 13
+"""Symbols at the end of a text that a network reads to say what comes next: it remembers no more. What it recalls goes further
+back."""
 LONGEST_REPLY = 4000
 """Symbols of a message or a reply that can be read."""
 LONGEST_ENDING = 24
@@ -112,7 +115,9 @@ class Score:
     ids: npt.NDArray[np.int64] = field(default_factory=_none, compare=False, repr=False)
     ranks: npt.NDArray[np.int64] = field(default_factory=_none, compare=False, repr=False)
     likeliest: npt.NDArray[np.int64] = field(default_factory=_none, compare=False, repr=False)
-    probabilities: npt.NDArray[np.float32] = field(default_factory=lambda: _none().astype("f4"), compare=False, repr=False)
+    probabilities: npt.NDArray[np.float32] = field(
+        default_factory=lambda: _none().astype("f4"), compare=False, repr=False
+    )
     names: Sequence[str] = field(default=(), compare=False, repr=False)
 
     @property
@@ -159,6 +164,11 @@ class Score:
     def is_text(self) -> bool:
         """Whether it is text, rather than music."""
         return self.unit.matter == BITS_PER_CHARACTER.matter
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there are words that are no symbols: of text whose symbols are smaller."""
+        return self.is_text and any(span.last - span.first > 1 for span in self.words())
 
     @property
     def line_name(self) -> str:
@@ -324,7 +334,8 @@ def _check_lengths(message: Sequence[int], reply: Sequence[int]) -> None:
     for name, ids in (("message", message), ("reply", reply)):
         if len(ids) > LONGEST_REPLY:
             raise DataError(
-                f"the {name} has {len(ids):,} symbols, and at most {LONGEST_REPLY:,} are read", hint="Give a part of it."
+                f"the {name} has {len(ids):,} symbols, and at most {LONGEST_REPLY:,} are read",
+                hint="Give a part of it.",
             )
 
 
@@ -461,7 +472,7 @@ def _bent(logits: Tensor, reminder: Reminder | None) -> Tensor:
 
 
 def _begin_stream(model: Model, prompt: Sequence[int], ids: Sequence[int]) -> tuple[Tensor, Any]:
-    whole = [*prompt, *ids][-EXACT:]  # the network remembers no more of a long text
+    whole = [*prompt, *ids][-TAIL:]
     return model.start(torch.tensor([whole], device=model.device))
 
 

@@ -152,7 +152,7 @@ class NotesTokenizer(ScoreTokenizer):
         return f"{PITCH} {own + semitones}" if min(low, own) <= own + semitones <= max(high, own) else ""
 
     def say(self, word: str) -> str:
-        """`G4`, `v79` and `:0.5` of a note, its velocity and its beats; `@1.5` of a place in the bar, `+2` of time that passes."""
+        """`G4`, `v79` and `:0.5` of a note, its velocity and its beats; `@1.5` of a place in a bar, `+2` of time that passes."""
         head, _, value = word.partition(" ")
         if head == PITCH:
             return name_pitch(int(value))
