@@ -347,7 +347,7 @@ class Loaded:
             self.modality.count(text)  # says in which line it is no music, if it is none
             raise DataError(
                 f"this model cannot read the {self.modality.document}: {reason}",
-                hint="Give one such as it was trained on.",
+                hint="Give a whole one such as it was trained on; seqgen sample -o writes one.",
             )
 
     def _prompt(self, text: str) -> list[int]:

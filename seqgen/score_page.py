@@ -14,7 +14,20 @@ from html import escape
 
 from seqgen import __version__
 from seqgen.scoring import Next, Score, Span
-from seqgen.showing import END_MARK, MARKS, STEPS, chance, expectations, grown, label, level, percent, visible
+from seqgen.showing import (
+    END_MARK,
+    MARKS,
+    STEPS,
+    chance,
+    expectations,
+    grown,
+    label,
+    level,
+    name_of,
+    parted,
+    percent,
+    visible,
+)
 
 SHOWN = 30_000
 """Symbols that a page shows at most: a browser stays quick, and the page is a few megabytes."""
@@ -132,7 +145,7 @@ def summary(score: Score) -> list[str]:
     if score.held_out is not None:
         told = f"{unit.matter.capitalize()} held out of the model's own corpus has {score.held_out:.2f}"
         if score.held_out_without_recall not in (None, score.held_out):
-            told += f", and {score.held_out_without_recall:.2f} without what a long {unit.matter} lets the model recall"
+            told += f"; {score.held_out_without_recall:.2f} by the network alone, without what it recalls of what came before"
         lines.append(f"{told}.")
     return lines
 
@@ -167,23 +180,25 @@ def _marked(score: Score) -> Iterator[str]:
         if span.last > SHOWN:
             break
         step = level(span.bits)
-        yield f'<b class="h{step}" tabindex="{-1 if number else 0}" title="{_told(score, span)}">{_shown(span, step)}</b>'
+        lead, text = parted(score, span.text)
+        shown = _shown(text, step if score.is_text else 0)
+        yield f'{lead}<b class="h{step}" tabindex="{-1 if number else 0}" title="{_told(score, span)}">{shown}</b>'
     yield "</div>\n"
 
 
-def _shown(span: Span, step: int) -> str:
+def _shown(text: str, step: int) -> str:
     """A symbol; a line feed or the end as a mark, where they surprise, that is not copied with the text."""
-    if not span.text:
+    if not text:
         return f"<i>{END_MARK}</i>"
-    text = _text(span.text)
+    text = _text(text)
     return text.replace("\n", f"<i>{MARKS[chr(10)]}</i>\n") if step else text
 
 
 def _told(score: Score, span: Span) -> str:
-    expected = expectations(score.expected(span.first))
+    expected = expectations(score, span.first)
     return escape(
-        f"{label(span.text)}  {span.bits:.1f} bits, probability {percent(span.probability)}, rank {score.ranks[span.first]}. "
-        f"Expected: {expected}",
+        f"{name_of(score, span.text)}  {span.bits:.1f} bits, probability {percent(span.probability)}, "
+        f"rank {score.ranks[span.first]}. Expected: {expected}",
         quote=True,
     )
 
@@ -201,7 +216,7 @@ def _tables(score: Score, following: Sequence[Next]) -> Iterator[str]:
         ]
         yield _table("What could come next", ("symbol", "probability", "which becomes", "probability"), rows)
     head = ("place", "bits", "symbol", "expected")
-    spans = ((span, expectations(score.expected(span.first))) for span in score.most_surprising(LISTED))
+    spans = ((span, expectations(score, span.first)) for span in score.most_surprising(LISTED))
     yield _table("The most surprising symbols", head, [(*_row(score, span), expected) for span, expected in spans])
     if score.has_words:
         words = [_row(score, span) for span in score.most_surprising_words(LISTED)]
@@ -209,7 +224,7 @@ def _tables(score: Score, following: Sequence[Next]) -> Iterator[str]:
 
 
 def _row(score: Score, span: Span) -> tuple[str, str, str]:
-    return f"{score.line_name} {span.line}:{span.column}", f"{span.bits:.1f}", label(span.text)
+    return f"{score.line_name} {span.line}:{span.column}", f"{span.bits:.1f}", name_of(score, span.text)
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
 
-from seqgen.scoring import Expected, Next
+from seqgen.scoring import Next, Score
 
 STEPS = (2, 4, 6, 9, 12)
 """Bits of surprise at which the colour changes: a symbol of 2 bits had a chance of 1 in 4, one of 12 bits of 1 in 4,096."""
@@ -69,6 +68,18 @@ def percent(probability: float) -> str:
     return f"{share:.1f} %" if share >= 0.1 else "under 0.1 %"
 
 
-def expectations(expected: Sequence[Expected]) -> str:
-    """Symbols with their probabilities, in words."""
-    return ", ".join(f"{label(one.text)} {percent(one.probability)}" for one in expected)
+def parted(score: Score, text: str) -> tuple[str, str]:
+    """What stands between a symbol and the one before it, and the symbol: in music blanks belong to no word."""
+    rest = text if score.is_text else text.lstrip()
+    return text[: len(text) - len(rest)], rest
+
+
+def name_of(score: Score, text: str) -> str:
+    """A symbol by itself, as people are shown it."""
+    _, rest = parted(score, text)
+    return label(rest) if score.is_text or not rest else visible(rest)
+
+
+def expectations(score: Score, place: int) -> str:
+    """The symbols that were thought likeliest in the place of one, in words."""
+    return ", ".join(f"{name_of(score, one.text)} {percent(one.probability)}" for one in score.expected(place))

@@ -15,6 +15,8 @@ from seqgen.showing import (
     grown,
     label,
     level,
+    name_of,
+    parted,
     percent,
     visible,
 )
@@ -85,9 +87,10 @@ def show_lists(console: Console, score: Score, count: int) -> None:
     rows: list[Sequence[str | Text]] = []
     for span in spans:
         begun = visible(text[max(0, span.start - BEFORE) : span.start].rpartition("\n")[2])
-        shown = Text(begun, style="dim").append(label(span.text), style="bold")
+        begun += parted(score, span.text)[0].replace("\n", " ")
+        shown = Text(begun, style="dim").append(name_of(score, span.text), style="not dim bold")
         chosen = "" if span.last - span.first == 1 else "not learned; "
-        expected = f"{chosen}{expectations(score.expected(span.first))}"
+        expected = f"{chosen}{expectations(score, span.first)}"
         rows.append((_place(score, span), f"{span.bits:.1f}", shown, percent(span.probability), expected))
     console.print(_table("most surprising symbols", head, rows))
     if score.has_words:
@@ -147,9 +150,8 @@ def _show_in_colour(console: Console, score: Score) -> None:
 def _runs(score: Score) -> Iterator[tuple[str, int, bool]]:
     """Stretches of one step of surprise, as they are shown, and whether a line ends with them."""
     held, step = "", 0
-    for span in score.spans():
-        now = level(span.bits)
-        for number, part in enumerate(_lines(span)):
+    for now, lines in _parts(score):
+        for number, part in enumerate(lines):
             if number:
                 yield held, step, True
                 held = ""
@@ -161,12 +163,21 @@ def _runs(score: Score) -> Iterator[tuple[str, int, bool]]:
     yield held, step, True
 
 
-def _lines(span: Span) -> list[str]:
-    """The parts of a symbol between line feeds; blanks as marks, where they surprise."""
-    if not span.text:
+def _parts(score: Score) -> Iterator[tuple[int, list[str]]]:
+    """Symbols with their steps of surprise, as lines; of music what stands between them, too, which surprises nobody."""
+    for span in score.spans():
+        lead, text = parted(score, span.text)
+        if lead:
+            yield 0, lead.split("\n")
+        yield level(span.bits), _lines(text, score.is_text and level(span.bits) > 0)
+
+
+def _lines(text: str, marked: bool) -> list[str]:
+    """The parts of a symbol between line feeds, which are marked where they surprise, as tabs are."""
+    if not text:
         return [END_MARK]
-    lines = visible(span.text).split("\n")
-    if level(span.bits):
+    lines = visible(text).split("\n")
+    if marked:
         lines = [f"{line}{MARKS[chr(10)]}" for line in lines[:-1]] + lines[-1:]
         lines = [line.replace("\t", f"{MARKS[chr(9)]}\t") for line in lines]
     return lines
@@ -184,8 +195,14 @@ def _show_with_digits(console: Console, score: Score) -> None:
             console.print(Text(below.rstrip()), soft_wrap=True)
 
     for span in score.spans():
-        digit = " " if span.bits < STEPS[0] else "+" if span.bits >= 10 else f"{span.bits:.0f}"[:1]
-        for number, part in enumerate(_lines(span)):
+        digit = " " if span.bits < STEPS[0] else "+" if span.bits >= 10 else str(int(span.bits))
+        lead, text = parted(score, span.text)
+        lines = _lines(text, score.is_text and span.bits >= STEPS[0])
+        if lead == "\n":
+            lines = ["", *lines]
+        elif above:
+            above, below = above + lead, below + " " * len(lead)
+        for number, part in enumerate(lines):
             if number:
                 end()
                 above = below = ""
@@ -194,6 +211,7 @@ def _show_with_digits(console: Console, score: Score) -> None:
                 end()
                 above = below = ""
             above += part
-            below += (digit + " " * (cell_len(part) - 1)) if cell_len(part) else ""
-            digit = " "
+            if cell_len(part):
+                below += digit + " " * (cell_len(part) - 1)
+                digit = " "
     end()

@@ -111,7 +111,7 @@ def command(
 
     model = load(checkpoint, device)
     read = model.read_seed(text, data, name)
-    if not read.strip("\ufeff") and not following:
+    if not read and not following:
         raise DataError("there is nothing to score", where=name or None, hint="Give a text, or ask for --next alone.")
     if len(read) > SLOW:
         say(f"reading {len(read):,} characters", dim=True)
