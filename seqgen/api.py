@@ -339,8 +339,7 @@ class Loaded:
             )
         self._check_message(message)
         sides = [mask(side) if self.masked else side for side in (message, text)]
-        read, reply = (self.modality.prompt(self.tokenizer, side) for side in sides)
-        return read, reply[:-1]
+        return self.modality.prompt(self.tokenizer, sides[0]), self.tokenizer.encode(sides[1]).tolist()
 
     def _check_readable(self, text: str) -> None:
         if text and (reason := self.tokenizer.refusal(text, self.checkpoint.recipe.tokenizer)):
