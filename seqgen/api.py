@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,10 +26,10 @@ from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
 from seqgen.samples import Sample
-from seqgen.scoring import Next, Score, find_next, score
+from seqgen.scorer import Scorer
+from seqgen.scoring import Next, Score
 from seqgen.splits import SPLITS, documents_in
 from seqgen.tokenizers import DOCUMENT, Opening
-from seqgen.units import BITS_PER_CHARACTER
 from seqgen.writing import Rendering, Writing
 
 COMPARED = 64
@@ -157,16 +156,7 @@ class Loaded:
             UsageError: a reply without its message, or a message where nothing is answered.
             DataError: the text cannot be read.
         """
-        prompt, ids = self._reading(text, message)
-        whole = (
-            ids if self.modality.sequences is None else [*ids, DOCUMENT]
-        )  # that a reply ends is said by the model, too
-        characters = self.tokenizer.count(np.array(ids, dtype=np.int64))
-        with torch_settings(default_threads(), self.device):
-            found = score(self.model, self.tokenizer, prompt, whole, characters, recall)
-        valid, key = self.checkpoint.manifest.metrics.get("valid") or {}, self.tokenizer.unit.key
-        alone = valid.get(f"{key}_without_recall", valid.get(key))
-        return dataclasses.replace(found, held_out=valid.get(key) if recall else alone, held_out_without_recall=alone)
+        return self._scorer(text, message).score(text, message, recall)
 
     def next(self, text: str = "", count: int = 5, message: str | None = None, *, recall: bool = True) -> list[Next]:
         """What could come next after a text, the likeliest first.
@@ -178,16 +168,10 @@ class Loaded:
             recall: see there.
 
         Raises:
-            UsageError: as for `score`, or this is a model of music, which reads whole pieces.
+            UsageError: as for `score`, or a count below 1, or this is a model of music, which reads whole pieces.
             DataError: as for `score`.
         """
-        if self.tokenizer.unit != BITS_PER_CHARACTER:
-            raise UsageError(
-                "a piece of music is read as a whole, so nothing comes next", hint="Let it go on: seqgen sample --seed."
-            )
-        prompt, ids = self._reading(text, message)
-        with torch_settings(default_threads(), self.device):
-            return find_next(self.model, self.tokenizer, prompt, ids, count, recall)
+        return self._scorer(text, message).next(text, count, message, recall)
 
     def evaluate(self, *corpora: str, split: str | None = None) -> Evaluation:
         """How well the model predicts a split of the corpus that it was trained on, or the whole of another text.
@@ -321,33 +305,12 @@ class Loaded:
         """The characters of a seed that the model never learned as such."""
         return self.tokenizer.unknown(seed)
 
-    def _reading(self, text: str, message: str | None) -> tuple[list[int], list[int]]:
-        """What is read before a text, and the ids of the text."""
+    def _scorer(self, text: str, message: str | None) -> Scorer:
+        """What reads these, if they can be read."""
         self._check(text)
-        if self.modality.sequences is None:
-            if message is not None:
-                raise UsageError(
-                    f"this model writes {self.modality.name}, and answers no message", hint="Leave the message out."
-                )
-            self._check_readable(text)
-            ids = self.tokenizer.encode(mask(text) if self.masked else text).tolist()
-            whole = self.prompt(text) if self.modality.lead else [DOCUMENT, *ids]
-            return whole[: len(whole) - len(ids)], ids
-        if message is None:
-            raise UsageError(
-                "a model of replies scores a reply, given its message", hint="Say what it answers, with --message."
-            )
-        self._check_message(message)
-        sides = [mask(side) if self.masked else side for side in (message, text)]
-        return self.modality.prompt(self.tokenizer, sides[0]), self.tokenizer.encode(sides[1]).tolist()
-
-    def _check_readable(self, text: str) -> None:
-        if text and (reason := self.tokenizer.refusal(text, self.checkpoint.recipe.tokenizer)):
-            self.modality.count(text)  # says in which line it is no music, if it is none
-            raise DataError(
-                f"this model cannot read the {self.modality.document}: {reason}",
-                hint="Give a whole one such as it was trained on; seqgen sample -o writes one.",
-            )
+        if message is not None:
+            self._check_message(message)
+        return Scorer(self.checkpoint, self.model, self.tokenizer, self.device, self.prompt)
 
     def _prompt(self, text: str) -> list[int]:
         self._check(text)

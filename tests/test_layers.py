@@ -308,6 +308,7 @@ LOOKING = """
 --version
 train --help
 sample --help
+score --help
 eval --help
 list
 list --json

@@ -299,12 +299,12 @@ def test_a_text_that_stops_within_a_piece_can_go_on_within_it(pieces: Loaded, mo
 
 def test_a_reply_goes_on_after_its_message(replies: Loaded) -> None:
     message, reply = exchanges()[0]
-    for one in replies.next(reply[:5], 60, message):
+    for one in replies.next(reply[:4], 60, message):
         if one.text == " " or "\u27e8half" in one.text:  # a reply ends with no blank
             continue
         text = "" if one.text == "\u27e8end\u27e9" else one.text
-        nats = replies.score(reply[:5] + text, message).nats
-        assert one.probability == pytest.approx(math.exp(-nats[5]), abs=1e-4)
+        nats = replies.score(reply[:4] + text, message).nats
+        assert one.probability == pytest.approx(math.exp(-nats[4]), abs=1e-4)
 
 
 def test_a_word_ends_where_the_next_one_begins() -> None:

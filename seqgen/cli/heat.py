@@ -22,7 +22,8 @@ from seqgen.showing import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
+    from rich.text import Text
 
     from seqgen.scoring import Next, Score, Span
 
@@ -92,10 +93,11 @@ def show_lists(console: Console, score: Score, count: int) -> None:
         chosen = "" if span.last - span.first == 1 else "not learned; "
         expected = f"{chosen}{expectations(score, span.first)}"
         rows.append((_place(score, span), f"{span.bits:.1f}", shown, percent(span.probability), expected))
-    console.print(_table("most surprising symbols", head, rows))
+    _print_table(console, "most surprising symbols", head, rows)
     if score.has_words:
         words = [(_place(score, one), f"{one.bits:.1f}", label(one.text)) for one in score.most_surprising_words(count)]
-        console.print(_table("most surprising words", ("place", "bits", "word"), words))
+        console.print()
+        _print_table(console, "most surprising words", ("place", "bits", "word"), words)
 
 
 def show_next(console: Console, score: Score, following: Sequence[Next]) -> None:
@@ -110,24 +112,25 @@ def show_next(console: Console, score: Score, following: Sequence[Next]) -> None
         begun, more = grown(text, one)
         word = Text(begun, style="dim").append(more, style="not dim")
         rows.append((label(one.text), percent(one.probability), bar, word, percent(one.word_probability)))
-    console.print(_table("what could come next", ("symbol", "", "", "which becomes", ""), rows))
+    _print_table(console, "what could come next", ("symbol", "", "", "which becomes", ""), rows)
 
 
 def _place(score: Score, span: Span) -> str:
     return f"{span.line}:{span.column}" if score.is_text else f"{score.line_name} {span.line}"
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str | RenderableType]]) -> RenderableType:
+def _print_table(console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
     for name in head:  # figures stay on one line, whatever the width
         table.add_column(name, justify="right" if name == "bits" else "left", no_wrap=name != "expected there")
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return table
+    console.print(Text(title, style="bold"))  # a table's own title is wrapped where the table is narrow
+    console.print(table)
 
 
 def _styles(console: Console) -> Sequence[str]:
