@@ -40,7 +40,7 @@ LONGEST_ENDING = 24
 """Symbols of what a next symbol grows to, at most."""
 CONTEXT = 16
 """Symbols before it that tell its text: whether a space belongs between them."""
-_WORD = re.compile(r"\s*(?:\w+(?:['\u2019]\w*)*|[^\w\s])")
+_WORD = re.compile(r"\s*(?:['\u2019]?\w+(?:['\u2019]\w*)*|[^\w\s])")
 
 
 class Expected(NamedTuple):

@@ -14,7 +14,7 @@ END_MARK = "\u25fc"
 MARKS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5", "": "\u27e8end\u27e9"}
 """Symbols that could not be seen by themselves."""
 LONGEST_WORD = 40
-"""Characters of a begun word that are shown."""
+"""Characters of a word that are shown in a list."""
 _BEGUN = re.compile(r"[\w'\u2019]*\Z")
 _UNSEEN = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _TURNS = {
@@ -75,9 +75,10 @@ def parted(score: Score, text: str) -> tuple[str, str]:
 
 
 def name_of(score: Score, text: str) -> str:
-    """A symbol by itself, as people are shown it."""
+    """A symbol or a word by itself, as people are shown it in a list: the beginning of a very long one."""
     _, rest = parted(score, text)
-    return label(rest) if score.is_text or not rest else visible(rest)
+    shown = label(rest) if score.is_text or not rest else visible(rest)
+    return shown if len(shown) <= LONGEST_WORD else f"{shown[: LONGEST_WORD - 1]}\u2026"
 
 
 def expectations(score: Score, place: int) -> str:

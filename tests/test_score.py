@@ -178,6 +178,14 @@ def test_nothing_in_a_text_drives_a_terminal(trained: str, colours: str | None) 
     assert "\\x1b[31m" in left and "\\u202e" in left and "[bold]x[/] [link=http://a]" in left.replace("\n", "")
 
 
+def test_a_very_long_word_is_listed_by_its_beginning(trained: str, run: Run, terminal: pytest.MonkeyPatch) -> None:
+    terminal.setenv("NO_COLOR", "1")
+    listed = run("score", trained, "a" * 500).out.partition("most surprising words")[2]
+    assert listed.split()[-1] == "a" * 39 + "\u2026"
+    _, page = page_of(run, trained, "a" * 500)
+    assert max(map(len, page.cells)) < 100
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
 def test_a_real_terminal_is_known_as_one(trained: str) -> None:
     ours, theirs = os.openpty()
@@ -247,6 +255,7 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str]] = []
         self.shown = ""
         self.scripts: list[str] = []
+        self.cells: list[str] = []
         self.feed(html)
         self.close()
 
@@ -262,6 +271,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open[-1:] == ["script"]:
             self.scripts.append(data)
+        elif self.open[-1:] == ["td"]:
+            self.cells.append(data)
         elif "div" in self.open and self.open[-1] != "i":
             self.shown += data
 

@@ -308,7 +308,16 @@ def test_a_reply_goes_on_after_its_message(replies: Loaded) -> None:
 
 
 def test_a_word_ends_where_the_next_one_begins() -> None:
-    words = {"er of": "er", "!": "!", " the cat": " the", "n't go": "n't", "\n\nKING:": "\n\nKING", "   ": None}
+    words = {
+        "er of": "er",
+        "!": "!",
+        " the cat": " the",
+        "n't go": "n't",
+        "'s so": "'s",
+        "' so": "'",
+        "\n\nKING:": "\n\nKING",
+        "   ": None,
+    }
     for text, wanted in words.items():
         match = scoring._WORD.match(text)
         assert (match and match[0]) == wanted

@@ -95,7 +95,10 @@ def show_lists(console: Console, score: Score, count: int) -> None:
         rows.append((_place(score, span), f"{span.bits:.1f}", shown, percent(span.probability), expected))
     _print_table(console, "most surprising symbols", head, rows)
     if score.has_words:
-        words = [(_place(score, one), f"{one.bits:.1f}", label(one.text)) for one in score.most_surprising_words(count)]
+        words = [
+            (_place(score, one), f"{one.bits:.1f}", name_of(score, one.text))
+            for one in score.most_surprising_words(count)
+        ]
         console.print()
         _print_table(console, "most surprising words", ("place", "bits", "word"), words)
 
