@@ -370,7 +370,7 @@ def test_a_text_comes_from_an_argument_a_file_or_standard_input(
         (["--file", "."], 3, "cannot be read"),
         (["--file", "empty.txt"], 3, "empty.txt: there is nothing to score"),
         (["--file", "binary"], 3, "binary: not utf-8 at byte 0"),
-        (["--file", "huge.txt"], 3, "huge.txt: more than 16 MiB"),
+        (["--file", "huge.txt"], 3, "huge.txt: more than 4 MiB"),
         (["a\udcff"], 3, "not valid Unicode"),
         (["a", "--message", "b"], 2, "answers no message"),
         (["a", "--next", "0"], 2, "--next"),
@@ -392,6 +392,16 @@ def test_what_cannot_be_read_or_meant_is_refused_in_a_line(
 
 def test_what_was_never_learned_is_named(trained: str, run: Run) -> None:
     assert "spelled in bytes: '\N{FOX FACE}'" in run("score", trained, "a \N{FOX FACE}").err
+
+
+def test_numbers_are_marks_where_the_model_has_learned_marks(run: Run) -> None:
+    folder = untrained(Path("masked"), ["call [number] now"] * 9)
+    manifest = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+    manifest["recipe"]["corpus"]["mask"] = True
+    (folder / "checkpoint.json").write_text(json.dumps(manifest), encoding="utf-8")
+    result = run("score", "masked", "call 555-1234", "--json")
+    assert result.json()[0]["text"] == "call [number]"
+    assert "read as marks" in result.err and "spelled in bytes" not in result.err
 
 
 def test_no_recall_is_handed_on(run: Run, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:

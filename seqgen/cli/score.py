@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from seqgen.scoring import Next, Score, Span
 
-MOST = 16 << 20
+MOST = 4 << 20
 """Bytes of a text that is read."""
 LISTED = 5
 """Symbols that are listed on a terminal where `--top` does not say how many."""
@@ -115,10 +115,12 @@ def command(
         raise DataError("there is nothing to score", where=name or None, hint="Give a text, or ask for --next alone.")
     if len(read) > SLOW:
         say(f"reading {len(read):,} characters", dim=True)
-    if unknown := model.unknown(read):
+    found = model.score(read, message, recall=recall)
+    if model.masked:
+        say("numbers, links and addresses are read as marks, as the model has learned them", dim=True)
+    if found.is_text and (unknown := model.unknown(found.text)):
         some = ", ".join(repr(part) for part in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
         say(f"warning: the model has not learned these parts of the text, they are spelled in bytes: {some}")
-    found = model.score(read, message, recall=recall)
     after = model.next(read, following, message, recall=recall) if following else []
     if as_json:
         _print_json(found, after, LISTED if top is None else top)
