@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from seqgen.progress import Outcome, Progress
     from seqgen.recipe import Recipe
     from seqgen.replying import Reply, ReplySettings
-    from seqgen.samples import Sample, Score
+    from seqgen.samples import Sample
+    from seqgen.scoring import Next, Score
     from seqgen.training import train
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "Loaded",
+    "Next",
     "Outcome",
     "Progress",
     "Recipe",
@@ -48,7 +50,8 @@ __all__ = [
 _HOMES = {
     "Loaded": "api",
     "Sample": "samples",
-    "Score": "samples",
+    "Next": "scoring",
+    "Score": "scoring",
     "load": "api",
     "Recipe": "recipe",
     "Reply": "replying",

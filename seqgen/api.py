@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
-from seqgen.evaluation import Evaluation, evaluate, nats_of, predict
+from seqgen.evaluation import Evaluation, evaluate, nats_of
 from seqgen.generation import SampleSettings, new_random_seed
 from seqgen.held_out import HeldOut, find_held_out
 from seqgen.machine import default_threads, pick_device, torch_settings
@@ -25,7 +24,9 @@ from seqgen.overlaps import Judge, Originality
 from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
-from seqgen.samples import Sample, Score, draw_samples, rank
+from seqgen.samples import Sample, draw_samples, rank
+from seqgen.scorer import Scorer
+from seqgen.scoring import Next, Score
 from seqgen.splits import SPLITS, documents_in
 from seqgen.tokenizers import DOCUMENT
 from seqgen.writing import Rendering
@@ -184,21 +185,35 @@ class Loaded:
         by_heart = self.checkpoint.recipe.training.by_heart
         return Replier(cast(ReplyModel, self.model), self.tokenizer, self.masked, by_heart)
 
-    def score(self, text: str) -> Score:
-        """How surprising each symbol of a text is, read as the beginning of a document.
+    def score(self, text: str, message: str | None = None, *, recall: bool = True) -> Score:
+        """How surprising each symbol of a text is, read as the beginning of a document; or, of code, as what stands within one,
+        if it is likelier there.
+
+        Args:
+            text: text, a piece of music in its text form, or a reply.
+            message: what the reply answers; for models of replies alone.
+            recall: let the model recall what stood in the text before, if it has learned to.
 
         Raises:
-            UsageError: this is a model of replies, to which a text alone means nothing.
+            UsageError: a reply without its message, or a message where nothing is answered.
             DataError: the text cannot be read.
         """
-        if self.modality.sequences is not None:
-            raise UsageError("a model of replies scores no text by itself", hint="Measure it with seqgen eval.")
-        ids = self._prompt(text)
-        with torch_settings(default_threads(), self.device):
-            nats = predict(self.model, np.array(ids), lanes=1).nats
-        decoder = self.tokenizer.decoder()
-        shown = tuple(decoder.feed(symbol).decode("utf-8", "replace") for symbol in ids[1:])
-        return Score(shown, tuple(nats.tolist()), len(text))
+        return self._scorer(text, message).score(text, message, recall)
+
+    def next(self, text: str = "", count: int = 5, message: str | None = None, *, recall: bool = True) -> list[Next]:
+        """What could come next after a text, the likeliest first.
+
+        Args:
+            text: as for `score`, as are `message` and `recall`.
+            count: how many symbols.
+            message: see there.
+            recall: see there.
+
+        Raises:
+            UsageError: as for `score`, or a count below 1, or this is a model of music, which reads whole pieces.
+            DataError: as for `score`.
+        """
+        return self._scorer(text, message).next(text, count, message, recall)
 
     def check(self, text: str, seed: str = "") -> Originality:
         """How much of a text stands in what the model learned from, beside the same of held-out text.
@@ -344,6 +359,13 @@ class Loaded:
     def unknown(self, seed: str) -> list[str]:
         """The characters of a seed that the model never learned as such."""
         return self.tokenizer.unknown(seed)
+
+    def _scorer(self, text: str, message: str | None) -> Scorer:
+        """What reads these, if they can be read."""
+        self._check(text)
+        if message is not None:
+            self._check_message(message)
+        return Scorer(self.checkpoint, self.model, self.tokenizer, self.device, self.prompt)
 
     def _prompt(self, text: str) -> list[int]:
         self._check(text)

@@ -234,21 +234,50 @@ def predict(model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lane
     """
     total = len(ids) - 1
     result = Prediction(np.zeros(total), np.zeros(total), np.zeros(total, dtype=np.bool_))
+    for places, alone, log_p, targets in predictions(model, ids, dtype=dtype, lanes=lanes):
+        result.alone[places] = surprise(alone, targets)
+        result.nats[places] = surprise(log_p, targets)
+        result.right[places] = guessed(log_p, targets)
+    return result
+
+
+class Predictions(NamedTuple):
+    """What was predicted for some symbols of a text.
+
+    Attributes:
+        places: of these symbols, counted from the second symbol of the text; (predicted,).
+        alone: log-probabilities by the network without what it recalls of the document; (predicted, symbols).
+        log_p: the same with it.
+        targets: the symbols; (predicted,).
+    """
+
+    places: npt.NDArray[np.int64]
+    alone: Tensor
+    log_p: Tensor
+    targets: Tensor
+
+
+@torch.inference_mode()
+def predictions(
+    model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES
+) -> Iterator[Predictions]:
+    """What `predict` sums up, a window of it at a time, so that a long text takes little memory; see there."""
+    total = len(ids) - 1
     memory = Memory(DOCUMENT)
     for begin in range(0, total, BLOCK):
         end = min(begin + BLOCK, total)
         if model.recall is not None:
             candidates, kinds = _candidates(memory, ids[begin:end], model.device)
-        for places, log_p, targets in _read(model, ids, begin, end, dtype, lanes):
-            wanted = places < end
-            where = places[wanted]
-            result.alone[where] = surprise(log_p, targets)[wanted]
+        for places, alone, targets in _read(model, ids, begin, end, dtype, lanes):
+            log_p = alone
             if model.recall is not None:
                 rows = torch.from_numpy(np.minimum(places, end - 1) - begin)
-                log_p = raised(log_p, model.recall, candidates[rows], kinds[rows]).log_softmax(-1)
-            result.nats[where] = surprise(log_p, targets)[wanted]
-            result.right[where] = guessed(log_p, targets)[wanted]
-    return result
+                log_p = raised(alone, model.recall, candidates[rows], kinds[rows]).log_softmax(-1)
+            if (wanted := places < end).all():
+                yield Predictions(places.ravel(), alone.flatten(0, 1), log_p.flatten(0, 1), targets.flatten())
+            else:
+                chosen = torch.from_numpy(wanted).to(targets.device)
+                yield Predictions(places[wanted], alone[chosen], log_p[chosen], targets[chosen])
 
 
 @torch.no_grad()

@@ -1,12 +1,10 @@
-"""What a loaded model hands out: samples that are drawn while they are iterated, and how surprising a text is."""
+"""What a loaded model hands out: samples that are drawn while they are iterated."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from seqgen.decoding.rules import build_rules
@@ -17,31 +15,6 @@ from seqgen.models import Model
 from seqgen.sampling import Task, Way, choose_way, ground_of
 from seqgen.tokenizers import Opening, Tokenizer
 from seqgen.writing import Rendering, Writing
-
-
-@dataclass(frozen=True)
-class Score:
-    """How surprising a text is.
-
-    Attributes:
-        symbols: the text's symbols, as text.
-        nats: the surprise of each symbol in nats.
-        characters: how many characters the text has.
-    """
-
-    symbols: tuple[str, ...]
-    nats: tuple[float, ...]
-    characters: int
-
-    @property
-    def nats_per_symbol(self) -> float:
-        """The mean surprise of a symbol; 0 for an empty text."""
-        return math.fsum(self.nats) / max(1, len(self.nats))
-
-    @property
-    def bits_per_character(self) -> float:
-        """The text's information in bits for each of its characters."""
-        return math.fsum(self.nats) / math.log(2) / max(1, self.characters)
 
 
 class Sample(Iterator[str]):

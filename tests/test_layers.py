@@ -310,6 +310,7 @@ LOOKING = """
 --version
 train --help
 sample --help
+score --help
 eval --help
 list
 list --json

@@ -21,6 +21,8 @@ DOCUMENT = 0
 """The id of the document symbol in every tokenizer: it opens each document and is the prompt of an empty seed."""
 DOCUMENT_KEY = "document"
 """Its name among a tokenizer's `keys`."""
+END = "end"
+"""What people are told that it means behind a text: there it ends."""
 
 
 class Decoder(Protocol):
@@ -146,6 +148,15 @@ class Tokenizer(Protocol):
         """What each id means: distinct, and equal for equal meaning in two tokenizers of the same name."""
         ...
 
+    def names(self) -> list[str]:
+        """What people are shown for each id by itself: its text; what has none is named in angle brackets."""
+        ...
+
+    def flow(self, ids: Sequence[int]) -> list[str]:
+        """What they are shown for each of some ids in a row: joined, it is the text, or music that can be read. What only
+        completes with a later id is empty."""
+        ...
+
     def parts(self) -> list[list[str]]:
         """What each symbol is made of, by names that several symbols may share; empty: symbols share nothing."""
         ...
@@ -192,6 +203,24 @@ class TextTokenizer:
         """The text of these ids."""
         raise NotImplementedError
 
+    def decoder(self) -> Decoder:
+        """A fresh streaming decoder."""
+        raise NotImplementedError
+
+    def keys(self) -> list[str]:
+        """What each id means."""
+        raise NotImplementedError
+
+    def names(self) -> list[str]:
+        """The text of each id; where it is none by itself, what it means in angle brackets."""
+        each = ((key, _text_or_empty(self.decoder().feed(symbol))) for symbol, key in enumerate(self.keys()))
+        return [text or f"\u27e8{name_of_key(key)}\u27e9" for key, text in each]
+
+    def flow(self, ids: Sequence[int]) -> list[str]:
+        """The text of each id, as far as it is complete."""
+        decoder = self.decoder()
+        return [decoder.feed(symbol).decode("utf-8", "replace") for symbol in ids]
+
     def count(self, ids: Ids) -> int:
         """Characters."""
         return len(self.decode(ids))
@@ -224,6 +253,19 @@ class TextTokenizer:
     def registers(self) -> Registers | None:
         """None."""
         return None
+
+
+def name_of_key(key: str) -> str:
+    """What people are told that an id without a text is."""
+    return END if key == DOCUMENT_KEY else key
+
+
+def _text_or_empty(data: bytes) -> str:
+    """The text of some bytes; empty where they are none."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
 
 
 def alphabet_of(tokenizer: Tokenizer) -> Alphabet:

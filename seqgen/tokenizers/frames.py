@@ -103,6 +103,10 @@ class FramesTokenizer(ScoreTokenizer):
         pitch = int(word.partition(" ")[2]) + semitones
         return f"pitch {pitch}" if self.range[0] <= pitch <= self.range[1] else ""
 
+    def say(self, word: str) -> str:
+        """A pitch by its name; `|` where a step ends."""
+        return "|" if word == STEP else name_pitch(int(word.partition(" ")[2]))
+
     def is_note(self, word: str) -> bool:
         """A pitch."""
         return word != STEP

@@ -17,8 +17,9 @@ from typing import Any, Self
 
 from seqgen.alphabet import Meaning
 from seqgen.recipe import TokenizerSettings
+from seqgen.scores.notation import write_length
 from seqgen.scores.piece import HIGHEST, LOWEST, Key, Piece
-from seqgen.scores.pitches import name_key, parse_key
+from seqgen.scores.pitches import name_key, name_pitch, parse_key
 from seqgen.tokenizers.base import Ids
 from seqgen.tokenizers.grid import COUNTED_DOWN, OFF_GRID
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
@@ -58,6 +59,8 @@ class MelodyTokenizer(ScoreTokenizer):
         r"|\|:|:\||\[1|\[2|\|\||note (\d{1,2}|1[01]\d|12[0-7])|rest|tie|length [1-9]\d{0,4}"
     )
     title = "tunes of one line: folk songs, reels, jigs"
+    opens_line = (BAR,)
+    joins = (LENGTH,)
     facts = ("key", "metre", "bar", "length")
     contexts = (("key", "bar"),)
 
@@ -157,6 +160,16 @@ class MelodyTokenizer(ScoreTokenizer):
         pitch = int(value) + semitones
         # What lies beyond the range in the first place may be moved back into it, and not further away.
         return f"{NOTE} {pitch}" if min(low, int(value)) <= pitch <= max(high, int(value)) else ""
+
+    def say(self, word: str) -> str:
+        """`D4` and `:0.5` of a note and its length, `r` of a rest, `~` of a tie, `(3 left)` of bars."""
+        head, _, value = word.partition(" ")
+        if head in (LENGTH, "pickup"):
+            length = write_length(int(value) * STEP)
+            return f":{length}" if head == LENGTH else f"{head} {length}"
+        if head == BAR and value:
+            return f"{BAR} ({value} left)"
+        return name_pitch(int(value)) if head == NOTE else {REST: "r", TIE: "~"}.get(word, word)
 
     def meaning_of(self, word: str) -> Meaning:
         """The facts in a word."""

@@ -20,7 +20,18 @@ from seqgen.scores.piece import COMMON_TIME, TICKS, Metre, Note, Part, Piece, Te
 from seqgen.scores.pitches import name_pitch
 from seqgen.scores.repairs import from_the_beginning, without_overlaps
 from seqgen.tokenizers import barring
-from seqgen.tokenizers.barring import BAR, DRUM, METRE, PICKUP, PITCH, POSITION, PROGRAM, SHIFT, VELOCITY
+from seqgen.tokenizers.barring import (
+    BAR,
+    DRUM,
+    DURATION,
+    METRE,
+    PICKUP,
+    PITCH,
+    POSITION,
+    PROGRAM,
+    SHIFT,
+    VELOCITY,
+)
 from seqgen.tokenizers.base import DOCUMENT, Ids
 from seqgen.tokenizers.coding import REMI, TSD, Coding, Notes, decode, encode, gather, in_bars, in_quarters, plain
 from seqgen.tokenizers.events import BarsGuide, ShiftsGuide
@@ -29,6 +40,8 @@ from seqgen.tokenizers.vocabulary import Seen, check, number_of, size_of
 
 FAMILY = 8
 """General MIDI's programs are in families of so many: pianos, organs, strings..."""
+_HEADS = {METRE: "metre", DRUM: "drum"}
+"""What people are shown of words whose first part is no word of English."""
 
 
 class NotesTokenizer(ScoreTokenizer):
@@ -40,6 +53,8 @@ class NotesTokenizer(ScoreTokenizer):
     """
 
     keeps_parts = False
+    opens_line = (BAR,)
+    joins = (VELOCITY, DURATION)
 
     coding: Coding
 
@@ -135,6 +150,18 @@ class NotesTokenizer(ScoreTokenizer):
         own = number_of(word)
         # What lies beyond the range in the first place may be moved back into it, and not further away.
         return f"{PITCH} {own + semitones}" if min(low, own) <= own + semitones <= max(high, own) else ""
+
+    def say(self, word: str) -> str:
+        """`G4`, `v79` and `:0.5` of a note, its velocity and its beats; `@1.5` of a place in a bar, `+2` of time that passes."""
+        head, _, value = word.partition(" ")
+        if head == PITCH:
+            return name_pitch(int(value))
+        if head in (DURATION, SHIFT):
+            beats, parts, resolution = map(int, value.split("."))
+            return f"{':' if head == DURATION else '+'}{beats + parts / resolution:.3g}"
+        if head == POSITION:
+            return f"@{int(value) / barring.POSITIONS:.3g}"
+        return f"v{value}" if head == VELOCITY else f"{_HEADS.get(head, head.lower())} {value}".rstrip()
 
     def is_note(self, word: str) -> bool:
         """A pitch or a drum."""

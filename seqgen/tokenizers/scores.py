@@ -24,7 +24,17 @@ from seqgen.scores import notation
 from seqgen.scores.notation import parse_metre
 from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, Key, Metre, Piece
 from seqgen.scores.pitches import name_key
-from seqgen.tokenizers.base import DOCUMENT, DOCUMENT_KEY, Ids, Opening, as_array, encode_each, id_type, read_object
+from seqgen.tokenizers.base import (
+    DOCUMENT,
+    DOCUMENT_KEY,
+    END,
+    Ids,
+    Opening,
+    as_array,
+    encode_each,
+    id_type,
+    read_object,
+)
 from seqgen.tokenizers.grid import round_to
 from seqgen.units import NATS_PER_NOTE
 
@@ -102,6 +112,10 @@ class ScoreTokenizer(ABC):
     """Facts that together decide which degrees of the scale are likely; see `models/experts.py`."""
     title = ""
     """What it suits, in a few words."""
+    opens_line: tuple[str, ...] = ()
+    """Where words are shown to people: those that begin a line, a bar, by what stands before their first space."""
+    joins: tuple[str, ...] = ()
+    """Those that stand right behind the word before them."""
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
         self.words, self.about = list(words), about
@@ -138,6 +152,24 @@ class ScoreTokenizer(ABC):
     @abstractmethod
     def transposed(self, word: str, semitones: int) -> str:
         """A word so much higher; it may be one that is not in the table."""
+
+    def say(self, word: str) -> str:
+        """A word as people are shown it: short, pitches by their names."""
+        return word
+
+    def names(self) -> list[str]:
+        """What people are shown for the document symbol and the words."""
+        return [f"\u27e8{END}\u27e9", *map(self.say, self.words)]
+
+    def flow(self, ids: Sequence[int]) -> list[str]:
+        """The same for the words of a piece, with the space or line feed before them: a bar is a line."""
+        shown: list[str] = []
+        for symbol in ids:
+            word = "" if symbol == DOCUMENT else self.words[symbol - 1]
+            head = word.partition(" ")[0]
+            between = "" if not shown or not word or head in self.joins else "\n" if head in self.opens_line else " "
+            shown.append(f"{between}{self.say(word)}" if word else "")
+        return shown
 
     def parts_of(self, word: str) -> list[str]:
         """What a word is made of, by names that other words share; empty: it shares nothing."""

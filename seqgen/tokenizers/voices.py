@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from seqgen.alphabet import NOBODY, Meaning
 from seqgen.recipe import TokenizerSettings
+from seqgen.scores.notation import write_length
 from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, TICKS, Piece
-from seqgen.scores.pitches import name_key, parse_key
+from seqgen.scores.pitches import name_key, name_pitch, parse_key
 from seqgen.tokenizers.grid import (
     COUNTED_DOWN,
     COUNTED_UNHELD,
@@ -60,6 +61,7 @@ class VoicesTokenizer(ScoreTokenizer):
         r"|(pickup|end) \d{1,4}|to (\d|1[01])|step \d{1,4} \d|\d (\d{1,2}|1[01]\d|12[0-7]|[-r])"
     )
     title = "voices on a grid: chorales, quartets"
+    opens_line = ("bar",)
     facts = ("key", "metre", "bar", "to", "place", "near")
     contexts = (("near", "to"), ("key", "bar"))
 
@@ -72,6 +74,9 @@ class VoicesTokenizer(ScoreTokenizer):
         if len(self.ranges) != self.voices or TICKS % int(about["grid"]):
             raise ValueError("voices, ranges and grid do not fit each other")
         names, programs = about["names"], about["programs"]
+        initials = [str(name)[:1].upper() for name in names]
+        distinct = len(set(initials)) == self.voices and all(initials)
+        self._initials = initials if distinct else [str(voice + 1) for voice in range(self.voices)]
         known = [type(name) is str and program in range(128) for name, program in zip(names, programs, strict=True)]
         if len(known) != self.voices or not all(known) or not {"longest", "open", "changes"} <= about.keys():
             raise ValueError("names, programs or what else it must know are missing or wrong")
@@ -171,6 +176,18 @@ class VoicesTokenizer(ScoreTokenizer):
                 return ""
             return f"{head} {pitch}"
         return word
+
+    def say(self, word: str) -> str:
+        """`S G4`, `@2.5` of a step in quarter notes, `^1` of how many there are to the fermata, `(3 left)` of bars."""
+        head, _, value = word.partition(" ")
+        if head.isdigit():
+            return f"{self._initials[int(head)]} {name_pitch(int(value)) if value.isdigit() else value}"
+        if head == "step":
+            place, near = value.split()
+            return f"@{write_length(int(place) * self.step)}" + (f"^{near}" if int(near) < FAR else "")
+        if head in ("pickup", "end"):
+            return f"{head} {write_length(int(value) * self.step)}"
+        return f"{head} ({value} left)" if head == "bar" and value else word
 
     def parts_of(self, word: str) -> list[str]:
         """A pitch is the same in every voice, and its class the same in every octave; a key's tonic is such a class, too."""
