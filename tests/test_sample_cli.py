@@ -115,7 +115,8 @@ def test_what_cannot_be_meant_is_refused_in_words(run: Run, options: list[str], 
 
 
 def test_ctrl_c_hands_out_what_is_there_of_many_samples() -> None:
-    command = [sys.executable, "-m", "seqgen", "sample", "verse", "--count", "3", "-n", "30000000", "--json"]
+    command = [sys.executable, "-m", "seqgen", "sample", "verse", "--count", "3", "--json"]
+    command += ["-n", "30000000", "--min-length", "30000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)) as process:
         assert process.stderr is not None and process.stdout is not None
         time.sleep(4)
