@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqgen.cli.common import (
+    adapt_option,
+    adapt_to,
     check_output,
     checkpoint_argument,
     common_options,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     default=True,
     help="Use the names and phrases of a long seed again, if the model has learned to recall. Default: --recall.",
 )
+@adapt_option
 @click.option("--count", metavar="N", type=click.IntRange(1), default=1, help="How many samples. Default 1.")
 @click.option("--random-seed", metavar="N", type=int, help="Repeat a sample. Default: a new one each time, printed.")
 @click.option(
@@ -118,6 +121,7 @@ def command(
 
     \b
         seqgen sample diary --seed "Dear " -n 500 -t 0.8
+        seqgen sample diary --adapt letters.txt
         seqgen sample diary --count 10 --json
         seqgen sample bach --seed G4 --bars 12 -o piece.mid -o piece.png
     """
@@ -152,6 +156,7 @@ def command(
         names = ", ".join(map(_describe, unknown[:10]))
         say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
+    adapt_to(model, options["adapt"])
     random_seed = options["random_seed"]
     for sample in model.samples(seed, settings, count, random_seed):
         if sample.index == 0:
@@ -169,7 +174,9 @@ def command(
                 write_file(path, data)
                 say(str(path))
         if as_json:
-            print_json(sample.to_dict([str(path) for path in files], settings))
+            record = sample.to_dict([str(path) for path in files], settings)
+            record["settings"]["adapt"] = options["adapt"]
+            print_json(record)
         elif not output and count > 1:
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
         if interrupted:
