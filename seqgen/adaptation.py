@@ -3,9 +3,9 @@
 Each segment of a text is predicted first, and that is what counts; then the weights take a step of gradient descent on it,
 and the next segment is predicted with what they have learned:
 
-    weights += -rate * gradient / (size + floor) + decay * size / mean size * (weights at first - weights)
+    weights += -rate * gradient / size + decay * size / mean size * (weights at first - weights)
 
-A step goes by how large the gradient of a weight usually is: its root mean square, the `size`. What hardly ever matters
+A step goes by how large the gradient of a weight usually is: its root mean square, the `size`, and a little more. What hardly ever matters
 must not be moved much by one segment that differs (Krause, Kahembwe, Murray and Renals 2018, "Dynamic evaluation of neural
 sequence models"). They gather the sizes from the training text. Here they come from text that the model writes itself: the
 mean square is then the diagonal of the Fisher information of its own distribution. It predicts as well, needs no corpus at
@@ -44,7 +44,7 @@ WRITTEN = 64
 """Texts that the model writes itself, to see how large its gradients usually are."""
 LONGEST_WRITTEN = 40
 """Symbols of the messages and replies among them."""
-LARGEST_STEP = 2.0
+LARGEST_STEP = 4.0
 """How large a step may be, where one is 1 in what the model writes itself. What is quite unlike that would carry the weights
 away."""
 PASSES = 1
@@ -57,11 +57,11 @@ LEAST = 32
 class AdaptationSettings:
     """How a model goes on learning."""
 
-    rate: float = 4e-4
+    rate: float = 8e-4
     """What a usual gradient moves a weight by."""
-    decay: float = 2e-3
+    decay: float = 3e-3
     """The share of what it has learned that a weight of usual gradients forgets after each segment."""
-    floor: float = 0.02
+    floor: float = 0.2
     """Added to the sizes, as a share of their mean: what has hardly any gradient is not to be thrown about by a sudden one."""
     segment: int = 64
     """Symbols that are predicted before the model learns from them."""
@@ -111,7 +111,8 @@ class Adapter:
         count = sum(map(Tensor.numel, sizes))
         mean = max(math.fsum(float(size.sum(dtype=torch.float64)) for size in sizes) / count, 1e-12)
         self._most = LARGEST_STEP * math.sqrt(count)
-        self._scales = [1 / (size + max(self.settings.floor, 1e-6) * mean) for size in sizes]
+        sizes = [size + max(self.settings.floor, 1e-6) * mean for size in sizes]
+        self._scales = [1 / size for size in sizes]
         self._pulls = [(size * (self.settings.decay / mean)).clamp_(max=1) for size in sizes]
 
     def read(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import seqgen
+from seqgen import adaptation
 from seqgen.adaptation import AdaptationSettings, Adapter, adapt
 from seqgen.api import Loaded
 from seqgen.errors import DataError, UsageError
@@ -23,12 +24,18 @@ from seqgen.splits import Split
 from tests import pieces
 from tests.commands import SMALL, Run
 from tests.exchanges import exchanges, write_tsv
-from tests.test_reply_model import ALPHABET as WORDS
 from tests.texts import verse
 
 Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
 SEGMENT = AdaptationSettings().segment
+FAST = AdaptationSettings(rate=5e-3)
+"""For models so small that a weight of theirs must move far."""
 STILL = AdaptationSettings(rate=0.0, decay=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _little_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "WRITTEN", 8)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +114,8 @@ def test_the_same_text_gives_the_same_nats_again(loaded: Loaded) -> None:
 
 
 def test_a_text_that_repeats_itself_is_soon_known(loaded: Loaded) -> None:
-    ids = ids_of(loaded, "a zebra quits vexing my jumbled wok.\n" * 60)
-    nats, alone = Adapter(loaded.model).read(ids), still(seqgen.load(loaded.checkpoint.folder), ids)
+    ids = ids_of(loaded, "the moon sings to seven foxes.\n" * 120)
+    nats, alone = Adapter(loaded.model, FAST).read(ids), still(seqgen.load(loaded.checkpoint.folder), ids)
     assert nats[-300:].mean() < alone[-300:].mean() / 3
 
 
@@ -117,16 +124,16 @@ def test_reset_brings_back_every_bit_and_samples_follow_what_was_learned(loaded:
         return "".join(loaded.sample("the ", length=40, random_seed=3))
 
     before, first = weights_of(loaded.model), sample()
-    adapter = Adapter(loaded.model)
-    adapter.read(ids_of(loaded, "zzz " * 300))
-    assert not same(loaded.model, before) and "zz" in sample()
+    adapter = Adapter(loaded.model, FAST)
+    adapter.read(ids_of(loaded, "ooo " * 600))
+    assert not same(loaded.model, before) and "ooo" in sample()
     adapter.reset()
     assert same(loaded.model, before) and sample() == first
     assert not loaded.model.training and not any(weight.requires_grad for weight in loaded.model.parameters())
 
 
 def test_decay_pulls_the_weights_back(loaded: Loaded) -> None:
-    ids, before = ids_of(loaded, verse(2000).upper()), weights_of(loaded.model)
+    ids, before = ids_of(loaded, verse(2000)), weights_of(loaded.model)
 
     def moved(decay: float) -> float:
         adapter = Adapter(loaded.model, AdaptationSettings(decay=decay))
@@ -135,7 +142,7 @@ def test_decay_pulls_the_weights_back(loaded: Loaded) -> None:
         adapter.reset()
         return distance
 
-    assert moved(0.5) < moved(0.01) / 2 < moved(0.0) / 2
+    assert moved(0.5) < moved(0.0) / 2
 
 
 def test_no_text_however_strange_ruins_the_weights(loaded: Loaded) -> None:
@@ -204,15 +211,16 @@ def test_eval_dynamic_stands_beside_the_still_figure_and_leaves_the_checkpoint(r
     assert hashes(trained) == before
 
 
-def test_a_sample_is_like_what_it_was_adapted_to(run: Run, trained: Path) -> None:
-    Path("letters.txt").write_text("zebras zip, zebras zap.\n" * 100, encoding="utf-8")
+def test_a_sample_is_like_what_it_was_adapted_to(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "AdaptationSettings", lambda: FAST)
+    Path("letters.txt").write_text("ooo " * 600, encoding="utf-8")
     before = hashes(trained)
     command = ["sample", str(trained), "-n", "60", "--random-seed", "3", "--adapt", "letters.txt"]
     line = command_line(run, *command)
-    assert line["settings"]["adapt"] == "letters.txt" and "zebra" in line["text"]
+    assert line["settings"]["adapt"] == "letters.txt" and "ooo" in line["text"]
     assert command_line(run, *command)["text"] == line["text"]
     still = command_line(run, *command[:-2])
-    assert still["settings"]["adapt"] is None and "zebra" not in still["text"]
+    assert still["settings"]["adapt"] is None and "ooo" not in still["text"]
     said = run(*command).err
     assert "learned from letters.txt: 2,400 characters" in said and "without learning" in said
     assert hashes(trained) == before
@@ -231,7 +239,7 @@ def test_a_file_to_adapt_to_that_cannot_be_used_is_refused(run: Run, trained: Pa
 def test_replies_are_learned_pair_by_pair(run: Run) -> None:
     write_tsv("pairs.tsv")
     small = ["--set", "training.batch_symbols=512", *SMALL[:4], *SMALL[-2:]]
-    trained = run("train", "pairs.tsv", "--kind", "replies", "--steps", "150", "--name", "it", *small, "-q")
+    trained = run("train", "pairs.tsv", "--kind", "replies", "--steps", "40", "--name", "it", *small, "-q")
     assert trained.code == 0, trained.err
     write_tsv("mine.tsv", [(message, f"Ask the cook, {number}.") for number, (message, _) in enumerate(exchanges()[:60])])
     before = hashes(Path("checkpoints/it"))
