@@ -5,11 +5,11 @@ and the next segment is predicted with what they have learned:
 
     weights += -rate * gradient / size + decay * size / mean size * (weights at first - weights)
 
-A step goes by how large the gradient of a weight usually is: its root mean square, the `size`, and a little more. What hardly ever matters
-must not be moved much by one segment that differs (Krause, Kahembwe, Murray and Renals 2018, "Dynamic evaluation of neural
-sequence models"). They gather the sizes from the training text. Here they come from text that the model writes itself: the
-mean square is then the diagonal of the Fisher information of its own distribution. It predicts as well, needs no corpus at
-hand and no room in a checkpoint, and is a function of the weights alone. The checkpoint is never touched.
+A step goes by how large the gradient of a weight usually is: its root mean square and a little more, the `size`. What
+hardly ever matters must not be moved much by one segment that differs (Krause, Kahembwe, Murray and Renals 2018, "Dynamic
+evaluation of neural sequence models"). They gather the sizes from the training text. Here they come from text that the model
+writes itself: the mean square is then the diagonal of the Fisher information of its own distribution. It predicts as well,
+needs no corpus at hand and no room in a checkpoint, and is a function of the weights alone. The checkpoint is never touched.
 
 One thread does the work: a window of a single lane is too little for two to share.
 """

@@ -172,7 +172,13 @@ class Loaded:
             DataError: there is nothing in them that it can learn from.
         """
         recipe = self.checkpoint.recipe
-        split = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, None)
+        try:
+            split = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, None)
+        except DataError as error:  # its hint is for those who train
+            hint = (
+                f"A model learns from more of its own kind ({self.modality.title}), text in {recipe.corpus.encoding}."
+            )
+            raise DataError(error.what, where=error.where, hint=hint) from error
         return adapt(self.model, self.tokenizer, split, ", ".join(corpora), passes)
 
     def evaluate(self, *corpora: str, split: str | None = None, dynamic: bool = False) -> Evaluation:

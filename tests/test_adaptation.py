@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from seqgen.models import CELLS, LanguageModel, Model
 from seqgen.pair_evaluation import read_pairs
 from seqgen.recipe import ModelSettings
 from seqgen.splits import Split
-from tests import pieces
 from tests.commands import SMALL, Run
 from tests.exchanges import exchanges, write_tsv
 from tests.texts import verse
@@ -138,7 +136,9 @@ def test_decay_pulls_the_weights_back(loaded: Loaded) -> None:
     def moved(decay: float) -> float:
         adapter = Adapter(loaded.model, AdaptationSettings(decay=decay))
         adapter.read(ids)
-        distance = sum(float((tensor - before[name]).square().sum()) for name, tensor in loaded.model.state_dict().items())
+        distance = sum(
+            float((tensor - before[name]).square().sum()) for name, tensor in loaded.model.state_dict().items()
+        )
         adapter.reset()
         return distance
 
@@ -178,7 +178,7 @@ def test_a_stream_is_learned_from_while_it_is_evaluated(loaded: Loaded, monkeypa
 def test_settings_that_cannot_be_meant_are_refused() -> None:
     for wrong in ({"rate": -1.0}, {"decay": float("nan")}, {"floor": float("inf")}, {"segment": 0}, {"pairs": 0}):
         with pytest.raises(UsageError):
-            AdaptationSettings(**wrong)  # type: ignore[arg-type]
+            AdaptationSettings(**wrong)
 
 
 def test_a_text_that_is_too_short_is_refused(loaded: Loaded) -> None:
@@ -228,9 +228,17 @@ def test_a_sample_is_like_what_it_was_adapted_to(run: Run, trained: Path, monkey
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("none.txt", None), ("empty.txt", b""), ("short.txt", b"Hi."), ("nul.bin", bytes(3000)), ("noise.txt", bytes(range(256)) * 9)],
+    [
+        ("none.txt", None),
+        ("empty.txt", b""),
+        ("short.txt", b"Hi."),
+        ("nul.bin", bytes(3000)),
+        ("noise.txt", bytes(range(256)) * 9),
+    ],
 )
-def test_a_file_to_adapt_to_that_cannot_be_used_is_refused(run: Run, trained: Path, name: str, data: bytes | None) -> None:
+def test_a_file_to_adapt_to_that_cannot_be_used_is_refused(
+    run: Run, trained: Path, name: str, data: bytes | None
+) -> None:
     if data is not None:
         Path(name).write_bytes(data)
     assert name in run("sample", str(trained), "--adapt", name).refusal()
@@ -241,7 +249,9 @@ def test_replies_are_learned_pair_by_pair(run: Run) -> None:
     small = ["--set", "training.batch_symbols=512", *SMALL[:4], *SMALL[-2:]]
     trained = run("train", "pairs.tsv", "--kind", "replies", "--steps", "40", "--name", "it", *small, "-q")
     assert trained.code == 0, trained.err
-    write_tsv("mine.tsv", [(message, f"Ask the cook, {number}.") for number, (message, _) in enumerate(exchanges()[:60])])
+    write_tsv(
+        "mine.tsv", [(message, f"Ask the cook, {number}.") for number, (message, _) in enumerate(exchanges()[:60])]
+    )
     before = hashes(Path("checkpoints/it"))
     line = command_line(run, "eval", "it", "mine.tsv", "--dynamic", "--samples", "2", "--beam", "1")
     assert line["bits_per_character_dynamic"] < line["bits_per_character"]
