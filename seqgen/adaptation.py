@@ -47,8 +47,10 @@ LONGEST_WRITTEN = 40
 LARGEST_STEP = 4.0
 """How large a step may be, where one is 1 in what the model writes itself. What is quite unlike that would carry the weights
 away."""
-PASSES = 1
+PASSES = 2
 """How often a text is read that a model is to write like."""
+TOGETHER = 16
+"""Segments whose predictions are handed out at once."""
 LEAST = 32
 """Symbols that a text must have for a model to learn from it."""
 
@@ -57,13 +59,13 @@ LEAST = 32
 class AdaptationSettings:
     """How a model goes on learning."""
 
-    rate: float = 8e-4
+    rate: float = 9e-4
     """What a usual gradient moves a weight by."""
-    decay: float = 3e-3
+    decay: float = 4e-3
     """The share of what it has learned that a weight of usual gradients forgets after each segment."""
     floor: float = 0.2
     """Added to the sizes, as a share of their mean: what has hardly any gradient is not to be thrown about by a sudden one."""
-    segment: int = 64
+    segment: int = 96
     """Symbols that are predicted before the model learns from them."""
     pairs: int = 4
     """Of messages and replies, likewise."""
@@ -140,10 +142,11 @@ class Adapter:
         """
         if begin == 0:
             self._begin()
-        for batch in self._course.cut(ids[begin : end + 1], self.settings):
-            log_p = self._learn(batch).log_p
-            assert log_p is not None
-            yield np.arange(begin, begin + len(log_p))[:, None], log_p.unsqueeze(1), batch.targets.to(log_p.device)
+        batches = self._course.cut(ids[begin : end + 1], self.settings)
+        while batch := [*itertools.islice(batches, TOGETHER)]:
+            log_p = torch.cat([self._expect(each) for each in batch])
+            targets = torch.cat([each.targets for each in batch]).to(log_p.device)
+            yield np.arange(begin, begin + len(log_p))[:, None], log_p.unsqueeze(1), targets
             begin += len(log_p)
 
     @torch.inference_mode(False)
@@ -172,6 +175,11 @@ class Adapter:
                 )
                 torch._foreach_lerp_(self._weights, self._first, self._pulls)
         return Told(told.nats.detach(), None if told.log_p is None else told.log_p.detach(), told.loss, self._state)
+
+    def _expect(self, batch: Any) -> Tensor:
+        log_p = self._learn(batch).log_p
+        assert log_p is not None
+        return log_p
 
     def _gradients(self, batch: Any, state: Any) -> tuple[Told, list[Tensor]]:
         """What the model says, and the gradient of the loss for each weight."""

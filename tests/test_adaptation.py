@@ -171,7 +171,7 @@ def test_a_stream_is_learned_from_while_it_is_evaluated(loaded: Loaded, monkeypa
     adapter = Adapter(loaded.model)
     nats = adapter.read(ids)
     adapter.reset()
-    monkeypatch.setattr(evaluation, "BLOCK", 1024)  # of whole segments, so that they are the same
+    monkeypatch.setattr(evaluation, "BLOCK", 10 * SEGMENT)  # of whole segments, so that they are the same
     np.testing.assert_array_equal(predict(loaded.model, ids, read=adapter.windows).alone, nats.astype(np.float64))
 
 
