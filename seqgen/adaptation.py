@@ -40,7 +40,7 @@ from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.units import Unit
 
-WRITTEN = 64
+WRITTEN = 48
 """Texts that the model writes itself, to see how large its gradients usually are."""
 LONGEST_WRITTEN = 40
 """Symbols of the messages and replies among them."""

@@ -86,9 +86,8 @@ def adapt_to(model: Loaded, file: str | None) -> None:
     """
     if file is not None:
         found = model.adapt(file)
-        times = "once" if found.passes == 1 else f"{found.passes} times"
         say(
-            f"learned from {file}: {found.characters:,} {found.unit.counted}s, read {times}; {found.unit.name}: "
+            f"learned from {file}: {found.characters:,} {found.unit.counted}s, passes {found.passes}; {found.unit.name}: "
             f"{found.before:.3f} without learning, {found.while_reading:.3f} as they were first read",
             dim=True,
         )
