@@ -52,7 +52,9 @@ PASSES = 2
 TOGETHER = 16
 """Segments whose predictions are handed out at once."""
 LEAST = 32
-"""Symbols that a text must have for a model to learn from it."""
+"""Symbols that a text must have for a model to learn from it before it writes."""
+MOST = 500_000
+"""Symbols that it may have: more is a matter of minutes, and of a training."""
 
 
 @dataclass(frozen=True)
@@ -260,11 +262,14 @@ def adapt(model: Model, tokenizer: Tokenizer, split: Split, name: str, passes: i
         passes: how often it is read.
 
     Raises:
-        DataError: it is too short.
+        DataError: it is too short or too long.
     """
     if len(split) < LEAST:
         what = f"only {len(split)} symbols, too little to learn from"
         raise DataError(what, where=name, hint="Give a longer text.")
+    if len(split) > MOST:
+        what = f"{len(split):,} symbols are too many to be learned one after another, {MOST:,} at most"
+        raise DataError(what, where=name, hint="Train on it: seqgen train FILE --init-from CHECKPOINT")
     with torch_settings(1, model.device.type):
         before = COURSES[model.name].still(model, split)
         adapter = Adapter(model)

@@ -181,6 +181,12 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
             AdaptationSettings(**wrong)
 
 
+def test_a_text_that_is_too_long_is_refused_before_it_is_read(loaded: Loaded) -> None:
+    ids = np.zeros(adaptation.MOST + 1, dtype=np.uint8)
+    with pytest.raises(DataError, match="500,001 symbols are too many"):
+        adapt(loaded.model, loaded.tokenizer, Split(ids, np.array([0]), 2), "it", 1)
+
+
 def test_a_text_that_is_too_short_is_refused(loaded: Loaded) -> None:
     with pytest.raises(DataError, match="only 3 symbols"):
         adapt(loaded.model, loaded.tokenizer, Split(np.array([0, 1, 2]), np.array([0]), 2), "it", 1)
