@@ -40,7 +40,7 @@ from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.units import Unit
 
-WRITTEN = 48
+WRITTEN = 64
 """Texts that the model writes itself, to see how large its gradients usually are."""
 LONGEST_WRITTEN = 40
 """Symbols of the messages and replies among them."""
@@ -61,7 +61,7 @@ MOST = 500_000
 class AdaptationSettings:
     """How a model goes on learning."""
 
-    rate: float = 9e-4
+    rate: float = 6e-4
     """What a usual gradient moves a weight by."""
     decay: float = 4e-3
     """The share of what it has learned that a weight of usual gradients forgets after each segment."""

@@ -152,6 +152,17 @@ def test_no_text_however_strange_ruins_the_weights(loaded: Loaded) -> None:
     assert np.isfinite(nats).all() and nats.mean() < alone.mean()
 
 
+def test_no_step_is_longer_than_it_may_be(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "LARGEST_STEP", 0.05)
+    before, ids = weights_of(loaded.model), ids_of(loaded, verse(SEGMENT).upper())
+    Adapter(loaded.model, AdaptationSettings(rate=0.01, decay=0.0)).read(ids[:SEGMENT])  # in one segment
+    weights = dict(loaded.model.named_parameters())
+    moved = sum(float((weight - before[name]).square().sum()) for name, weight in weights.items()) ** 0.5
+    longest = 0.01 * 0.05 * sum(weight.numel() for weight in weights.values()) ** 0.5
+    assert moved == pytest.approx(longest, rel=1e-3)
+    assert not loaded.model.training and not any(weight.requires_grad for weight in weights.values())
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_learns(cell: str) -> None:
     from seqgen.alphabet import Alphabet
