@@ -47,7 +47,7 @@ LONGEST_WRITTEN = 40
 LARGEST_STEP = 4.0
 """How large a step may be, where one is 1 in what the model writes itself. What is quite unlike that would carry the weights
 away."""
-PASSES = 2
+PASSES = 3
 """How often a text is read that a model is to write like."""
 TOGETHER = 16
 """Segments whose predictions are handed out at once."""
