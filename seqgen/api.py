@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
 
+from seqgen.adaptation import PASSES, Adaptation, adapt, evaluate_dynamic
 from seqgen.checkpoint import Checkpoint, find_checkpoint
+from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import Evaluation, evaluate, nats_of
@@ -228,18 +231,40 @@ class Loaded:
         self._judge = self._judge or open_judge(self.checkpoint)
         return self._judge.judge(text, seed)
 
-    def evaluate(self, *corpora: str, split: str | None = None) -> Evaluation:
+    def adapt(self, *corpora: str, passes: int = PASSES) -> Adaptation:
+        """Lets the model learn from a text, of the kind that it was trained on, until it is loaded again. The checkpoint stays
+        as it is.
+
+        Args:
+            corpora: files, folders or names of cards, as for a training.
+            passes: how often they are read.
+
+        Raises:
+            DataError: there is nothing in them that it can learn from.
+        """
+        recipe = self.checkpoint.recipe
+        try:
+            split = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, None)
+        except DataError as error:  # its hint is for those who train
+            hint = (
+                f"A model learns from more of its own kind ({self.modality.title}), text in {recipe.corpus.encoding}."
+            )
+            raise DataError(error.what, where=error.where, hint=hint) from error
+        return adapt(self.model, self.tokenizer, split, ", ".join(corpora), passes)
+
+    def evaluate(self, *corpora: str, split: str | None = None, dynamic: bool = False) -> Evaluation:
         """How well the model predicts a split of the corpus that it was trained on, or the whole of another text.
 
         Args:
             corpora: another text; none: the model's own corpus.
             split: `train`, `valid` or `test` of the own corpus; default: `test`, or `valid` where there is no test text.
+            dynamic: also where it learns from each segment once it has predicted it; see `adaptation.py`.
 
         Raises:
             DataError: the corpus has changed or cannot be read, or the split is empty.
             UsageError: an unknown split, or one beside another text.
         """
-        return self._evaluated(self._held_out(corpora, split))
+        return self._evaluated(self._held_out(corpora, split), dynamic)
 
     def compare_replies(
         self, *corpora: str, split: str | None = None, settings: ComparisonSettings | None = None
@@ -264,6 +289,7 @@ class Loaded:
         split: str | None = None,
         columns: tuple[str, ...] | None = None,
         settings: ComparisonSettings | None = None,
+        dynamic: bool = False,
     ) -> tuple[Evaluation, dict[str, Quality]]:
         """What `evaluate` and `compare_replies` say, of a corpus that is read once for both.
 
@@ -272,6 +298,7 @@ class Loaded:
             split: likewise.
             columns: of message and reply in other tables, where they are not called as in the model's own.
             settings: as for `compare_replies`.
+            dynamic: as for `evaluate`.
 
         Raises:
             DataError: as for them.
@@ -279,14 +306,15 @@ class Loaded:
         """
         self.replier()
         part = self._held_out(corpora, split, columns)
-        return self._evaluated(part), self._compared(part, settings)
+        return self._evaluated(part, dynamic), self._compared(part, settings)
 
     def _held_out(self, corpora: tuple[str, ...], split: str | None, columns: tuple[str, ...] | None = None) -> HeldOut:
         return find_held_out(self.checkpoint, self.tokenizer, corpora, split, columns)
 
-    def _evaluated(self, part: HeldOut) -> Evaluation:
+    def _evaluated(self, part: HeldOut, dynamic: bool) -> Evaluation:
         with torch_settings(default_threads(), self.device):
-            return evaluate(self.model, self.tokenizer, part.split, part.name)
+            result = evaluate(self.model, self.tokenizer, part.split, part.name)
+        return replace(result, dynamic=evaluate_dynamic(self.model, part.split.ids)) if dynamic else result
 
     def _compared(self, part: HeldOut, settings: ComparisonSettings | None) -> dict[str, Quality]:
         learned = None if part.corpus is None else part.corpus.splits["train"]

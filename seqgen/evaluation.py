@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,27 @@ BLOCK = 1 << 18
 """Symbols whose candidates are in memory at once."""
 
 
+Reader = Callable[[npt.NDArray[Any], int, int], Iterator[tuple[npt.NDArray[np.int64], Tensor, Tensor]]]
+"""Reads a stretch of a text, as `_read` does."""
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """How well a text is predicted by a model that learns from it on the way (`adaptation.py`).
+
+    Attributes:
+        nats: the surprise of all symbols together.
+        nats_without_recall: by the network alone.
+        preparing: seconds until it could begin.
+        reading: seconds of reading and learning.
+    """
+
+    nats: float
+    nats_without_recall: float
+    preparing: float
+    reading: float
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How well a text is predicted.
@@ -51,6 +73,7 @@ class Evaluation:
         unit: in which people are told.
         figures: whatever else the tokenizer makes of it: nats per frame.
         words: of replies, their ends counted, too; None: words are not counted.
+        dynamic: the same where the model learns on the way; None: not measured.
     """
 
     split: str
@@ -63,16 +86,21 @@ class Evaluation:
     unit: Unit = BITS_PER_CHARACTER
     figures: dict[str, float] = field(default_factory=dict)
     words: int | None = None
+    dynamic: Dynamic | None = None
+
+    def in_unit(self, nats: float) -> float:
+        """Nats of all symbols together in the unit: comparable whatever the symbols are."""
+        return nats * self.unit.scale / self.characters
 
     @property
     def value(self) -> float:
-        """Surprise in the unit: comparable whatever the symbols are."""
-        return self.nats * self.unit.scale / self.characters
+        """Surprise in the unit."""
+        return self.in_unit(self.nats)
 
     @property
     def value_without_recall(self) -> float:
         """The same by the network alone."""
-        return self.nats_without_recall * self.unit.scale / self.characters
+        return self.in_unit(self.nats_without_recall)
 
     @property
     def nats_per_symbol(self) -> float:
@@ -110,12 +138,24 @@ class Evaluation:
             f"nats_per_{counted}": self.nats / self.characters,
             self.unit.key: self.value,
             f"{self.unit.key}_without_recall": self.value_without_recall,
+            **self._learning(),
             **self.figures,
             **by_word,
             "perplexity": math.exp(self.nats_per_symbol),
             "accuracy": self.accuracy,
             "unit": self.unit.key,
             "baselines": self.baselines,
+        }
+
+    def _learning(self) -> dict[str, Any]:
+        if self.dynamic is None:
+            return {}
+        return {
+            f"{self.unit.key}_dynamic": self.in_unit(self.dynamic.nats),
+            f"{self.unit.key}_dynamic_without_recall": self.in_unit(self.dynamic.nats_without_recall),
+            f"dynamic_{self.unit.counted}s_per_second": self.characters / self.dynamic.reading,
+            "dynamic_preparing_seconds": self.dynamic.preparing,
+            "dynamic_sizes": "written by the model",
         }
 
 
@@ -223,7 +263,9 @@ def _look_at_pairs(model: Model, split: Split, symbols: int, dtype: str) -> floa
 
 
 @torch.inference_mode()
-def predict(model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES) -> Prediction:
+def predict(
+    model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES, read: Reader | None = None
+) -> Prediction:
     """How each symbol of a text after the first is predicted.
 
     Args:
@@ -231,10 +273,11 @@ def predict(model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lane
         ids: the text, as one stream.
         dtype: of the arithmetic.
         lanes: at most.
+        read: how it is read instead.
     """
     total = len(ids) - 1
     result = Prediction(np.zeros(total), np.zeros(total), np.zeros(total, dtype=np.bool_))
-    for places, alone, log_p, targets in predictions(model, ids, dtype=dtype, lanes=lanes):
+    for places, alone, log_p, targets in predictions(model, ids, dtype=dtype, lanes=lanes, read=read):
         result.alone[places] = surprise(alone, targets)
         result.nats[places] = surprise(log_p, targets)
         result.right[places] = guessed(log_p, targets)
@@ -259,16 +302,17 @@ class Predictions(NamedTuple):
 
 @torch.inference_mode()
 def predictions(
-    model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES
+    model: Model, ids: npt.NDArray[Any], *, dtype: str = "float32", lanes: int = LANES, read: Reader | None = None
 ) -> Iterator[Predictions]:
     """What `predict` sums up, a window of it at a time, so that a long text takes little memory; see there."""
+    read = read or partial(_read, model, dtype, lanes)
     total = len(ids) - 1
     memory = Memory(DOCUMENT)
     for begin in range(0, total, BLOCK):
         end = min(begin + BLOCK, total)
         if model.recall is not None:
             candidates, kinds = _candidates(memory, ids[begin:end], model.device)
-        for places, alone, targets in _read(model, ids, begin, end, dtype, lanes):
+        for places, alone, targets in read(ids, begin, end):
             log_p = alone
             if model.recall is not None:
                 rows = torch.from_numpy(np.minimum(places, end - 1) - begin)
@@ -293,7 +337,7 @@ def learn_recall(
     total = len(ids) - 1
     candidates, kinds = _candidates(Memory(DOCUMENT), ids[:total], torch.device("cpu"))
     nats, log_p = torch.zeros(total), torch.zeros(candidates.shape)
-    for places, log_probabilities, targets in _read(model, ids, 0, total, dtype, LANES):
+    for places, log_probabilities, targets in _read(model, dtype, LANES, ids, 0, total):
         wanted = places < total
         where = torch.from_numpy(places[wanted])
         rows = torch.from_numpy(np.minimum(places, total - 1))
@@ -323,7 +367,7 @@ def _candidates(memory: Memory, ids: npt.NDArray[Any], device: torch.device) -> 
 
 
 def _read(
-    model: Model, ids: npt.NDArray[Any], begin: int, end: int, dtype: str, most_lanes: int
+    model: Model, dtype: str, most_lanes: int, ids: npt.NDArray[Any], begin: int, end: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor, Tensor]]:
     """Reads a stretch of a text side by side in lanes, from symbol `begin` up to `end`.
 

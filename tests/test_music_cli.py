@@ -162,6 +162,19 @@ def test_the_model_says_that_it_is_of_music(run: Run, model: str) -> None:
     assert told.code == 0 and "music" in told.out and "nats per note" in told.out + told.err
 
 
+def test_pieces_are_learned_while_they_are_measured_and_before_one_is_written(run: Run, model: str) -> None:
+    write_file("mine.mid", write_piece(chorale(77, bars=8), ".mid"))
+    (line,) = run("eval", model, "mine.mid", "--dynamic", "--json").json()
+    assert line["nats_per_note_dynamic"] < line["nats_per_note"]
+    command = ["sample", model, "--bars", "2", "--random-seed", "3", "--json"]
+    adapted = run(*command, "--adapt", "mine.mid")
+    (still,), (line,) = run(*command).json(), adapted.json()
+    assert f"learned from mine.mid: {chorale(77, bars=8).notes} notes" in adapted.err
+    assert line["settings"]["adapt"] == "mine.mid" and line["notes"] != still["notes"] and parse(line["notes"]).notes
+    write_file("cut.mid", write_piece(PIECES[0], ".mid")[:60])
+    assert "cut.mid" in run(*command, "--adapt", "cut.mid").refusal()
+
+
 # Seeds
 
 

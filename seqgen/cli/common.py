@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from seqgen.api import Loaded
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in [*range(32), 127, *range(0x80, 0xA0)] if chr(code) not in "\n\t"}
@@ -64,6 +66,31 @@ def pair_options(command: Command) -> Command:
         help="Replies from mail: learn only what was written from this address. Can be repeated.",
     )
     return columns_option(mine(command))
+
+
+def adapt_option(command: Command) -> Command:
+    """`--adapt`: a text that the model learns from before it writes."""
+    return click.option(
+        "--adapt",
+        metavar="FILE",
+        help="First learn from this file, of the kind that the model was trained on, so as to write like it. The checkpoint "
+        "stays as it is.",
+    )(command)
+
+
+def adapt_to(model: Loaded, file: str | None) -> None:
+    """Lets a model learn from what `--adapt` names, and says what came of it.
+
+    Raises:
+        DataError: there is nothing in it that the model can learn from.
+    """
+    if file is not None:
+        found = model.adapt(file)
+        say(
+            f"learned from {file}: {found.characters:,} {found.unit.counted}s, passes {found.passes}; {found.unit.name}: "
+            f"{found.before:.3f} without learning, {found.while_reading:.3f} as they were first read",
+            dim=True,
+        )
 
 
 def checkpoint_argument(command: Command) -> Command:

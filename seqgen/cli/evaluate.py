@@ -49,6 +49,12 @@ MEASURES = {"bleu": 2, "chrf": 2, "distinct_1": 3, "distinct_2": 3, "generic": 3
     help="Replies: words and marks are apart in this text already, so BLEU takes it as it is.",
 )
 @columns_option
+@click.option(
+    "--dynamic",
+    is_flag=True,
+    help="Also measure the model while it goes on learning from what it reads: each segment is predicted, then learned. The "
+    "checkpoint stays as it is.",
+)
 @click.option("--random-seed", metavar="N", type=int, default=0, help="Of those samples. Default 0.")
 @click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
 @json_option
@@ -61,6 +67,7 @@ def command(
     beam: int | None,
     tokenized: bool,
     columns: tuple[str, ...] | None,
+    dynamic: bool,
     random_seed: int,
     device: str,
     as_json: bool,
@@ -76,6 +83,7 @@ def command(
     like stands beside the real ones, the most frequent one and the reply to the nearest message that was learned.
 
     \b
+        seqgen eval shakespeare --dynamic   also what it gains by learning as it reads
         seqgen eval bach --samples 100      also what samples are like, beside held-out pieces
     """
     if corpus and split:
@@ -94,11 +102,13 @@ def command(
     qualities: Mapping[str, Quality] = {}
     if answers:
         comparison = ComparisonSettings(**only_given(messages=samples, beam=beam), tokenized=tokenized)
-        result, qualities = model.evaluate_replies(*corpus, split=split, columns=columns, settings=comparison)
+        result, qualities = model.evaluate_replies(
+            *corpus, split=split, columns=columns, settings=comparison, dynamic=dynamic
+        )
     else:
         if samples:  # first, since it refuses what it cannot measure
             likenesses = model.compare(samples, random_seed)
-        result = model.evaluate(*corpus, split=split)
+        result = model.evaluate(*corpus, split=split, dynamic=dynamic)
     if as_json:
         compared: dict[str, Any] = {"samples": [vars(likeness) for likeness in likenesses]} if likenesses else {}
         compared |= {"replies": {name: vars(quality) for name, quality in qualities.items()}} if answers else {}
@@ -120,6 +130,11 @@ def command(
     table.add_row("this model", f"{result.value:.3f}", *by_word(result.value), style="bold")
     if result.nats_without_recall != result.nats:
         table.add_row("  without what it recalls", f"{result.value_without_recall:.3f}")
+    if learning := result.dynamic:
+        value = result.in_unit(learning.nats)
+        table.add_row("this model, learning as it reads", f"{value:.3f}", *by_word(value), style="bold")
+        if learning.nats_without_recall != learning.nats:
+            table.add_row("  without what it recalls", f"{result.in_unit(learning.nats_without_recall):.3f}")
     for name, value in result.baselines.items():
         table.add_row(f"{name}, without the message" if answers else name, f"{value:.3f}", *by_word(value))
     console().print(table)
@@ -131,6 +146,9 @@ def command(
     click.echo(
         f"{result.nats_per_symbol:.4f} nats per symbol, perplexity {perplexity:.2f}, {guessed:.1f} % of symbols guessed right"
     )
+    if learning:
+        rate = result.characters / learning.reading
+        click.echo(f"learning as it reads: {rate:,.0f} {result.unit.counted}s a second")
     if likenesses:
         _show_likenesses(likenesses, samples or 0)
     if qualities:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seqgen.cli.common import (
+    adapt_option,
+    adapt_to,
     check_picture,
     checkpoint_argument,
     common_options,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
 @click.option(
     "--near", metavar="N", type=click.IntRange(1), help="Also show the N nearest messages that it learned from."
 )
+@adapt_option
 @click.option("--force", is_flag=True, help="Overwrite an existing picture.")
 @click.option("--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or mps. Default auto.")
 @json_option
@@ -82,6 +85,7 @@ def command(
     random_seed: int | None,
     attention: Path | None,
     near: int | None,
+    adapt: str | None,
     force: bool,
     device: str,
     as_json: bool,
@@ -94,6 +98,7 @@ def command(
     \b
         seqgen reply replies "Are you free on Thursday at 3?"
         seqgen reply replies --start "Yes, " "Are you free on Thursday at 3?"
+        seqgen reply replies --adapt my-answers.csv "Are you free on Thursday at 3?"
         seqgen reply mine - < mail.eml
     """
     if beam is not None and temperature is not None:
@@ -114,6 +119,7 @@ def command(
     model = load(checkpoint, device)
     model.replier()  # refuses a model of another kind before anything is read
     text = _read(message)
+    adapt_to(model, adapt)
     replies = model.reply(text, settings)
     if rules is not None:
         say(f"random seed {random_seed}", dim=True)
@@ -121,7 +127,7 @@ def command(
         say(f"{len(replies)} of {settings.count} replies: no more of those that were followed differ", dim=True)
     found = model.nearest_messages(text, near) if near else []
     if as_json:
-        _print_json(text, replies, found, near is not None)
+        _print_json(text, replies, found, near is not None, adapt)
     else:
         for reply in replies:
             write(f"{reply.text}\n" if is_quiet() else f"{reply.score:6.2f}  {reply.text}\n")
@@ -154,9 +160,11 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _print_json(message: str, replies: list[Reply], found: list[Near], asked: bool) -> None:
-    near = {"near": [one._asdict() for one in found]} if asked else {}
-    print_json({"message": message, "replies": [reply._asdict() for reply in replies], **near})
+def _print_json(message: str, replies: list[Reply], found: list[Near], asked: bool, adapt: str | None) -> None:
+    more: dict[str, Any] = {"near": [one._asdict() for one in found]} if asked else {}
+    if adapt is not None:
+        more["adapt"] = adapt
+    print_json({"message": message, "replies": [reply._asdict() for reply in replies], **more})
 
 
 def _draw(path: Path, model: Loaded, message: str, reply: Reply) -> None:

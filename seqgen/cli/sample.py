@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqgen.cli.common import (
+    adapt_option,
+    adapt_to,
     check_output,
     checkpoint_argument,
     common_options,
@@ -106,6 +108,7 @@ def _temperatures(context: click.Context, parameter: click.Parameter, value: str
     default=True,
     help="Use the names and phrases of a long seed again, if the model has learned to recall. Default: --recall.",
 )
+@adapt_option
 @click.option("--count", metavar="N", type=click.IntRange(1), default=1, help="How many samples. Default 1.")
 @click.option("--index", metavar="I", type=click.IntRange(0), help="Only the sample with this number, as among many.")
 @click.option(
@@ -172,6 +175,7 @@ def command(
 
     \b
         seqgen sample diary --seed "Dear " -n 500 -t 0.8
+        seqgen sample diary --adapt letters.txt
         seqgen sample diary --count 10 --json
         seqgen sample bach --seed G4 --bars 12 -o piece.mid -o piece.png
     """
@@ -210,6 +214,7 @@ def command(
         names = ", ".join(map(_describe, unknown[:10]))
         say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
+    adapt_to(model, options["adapt"])
     check = Check(model.checkpoint, count) if options["check"] else None
     for place, sample in enumerate(_samples(model, seed, settings, options)):
         if place == 0:
@@ -230,7 +235,9 @@ def command(
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
         originality = check.look(sample, interrupted) if check else {}
         if as_json:
-            print_json({**sample.to_dict([str(path) for path in files], settings), **originality})
+            record = {**sample.to_dict([str(path) for path in files], settings), **originality}
+            record["settings"]["adapt"] = options["adapt"]
+            print_json(record)
         if interrupted:
             raise KeyboardInterrupt
     if check:
