@@ -31,6 +31,8 @@ PREFERENCE = 4.0
 """How many times as likely a preferred text becomes, symbol by symbol, beside all others."""
 ARGMAX_BELOW = 1e-6
 """A temperature below it is 0."""
+LARGE_ENOUGH = 0.01
+"""From this temperature on no logit can overflow when it is divided."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def temperature(settings: RuleSettings, ground: Ground) -> Rule | None:
     """Divides the logits; 0 leaves only the likeliest symbol (the first of equals). A slope needs the sample's length."""
     first, last = settings.temperature, settings.final_temperature
     if last is None or last == first:
-        return None if first == 1 else lambda logits, history: _divided(logits, torch.full_like(logits[:, :1], first))
+        return _constant(first)
     if ground.length is None:
         raise UsageError("a temperature that changes along the sample needs its length", hint="Give -n, too.")
     length = max(1, ground.length)
@@ -238,6 +240,15 @@ def bend(logits: Tensor, history: Tensor, chain: Sequence[Rule]) -> Tensor:
     for rule in chain:
         logits = rule(logits, history)
     return logits
+
+
+def _constant(value: float) -> Rule | None:
+    """The same temperature all along."""
+    if value == 1:
+        return None
+    if value < LARGE_ENOUGH:
+        return lambda logits, history: _divided(logits, torch.full_like(logits[:, :1], value))
+    return lambda logits, history: logits / value
 
 
 def _divided(logits: Tensor, temperatures: Tensor) -> Tensor:
