@@ -27,7 +27,13 @@ def main() -> None:
         "--checkpoint", type=Path, help="a model of Tiny Shakespeare, 90 %% of it for training; default: train one"
     )
     parser.add_argument("--time", default="3m", help="of that training")
+    parser.add_argument(
+        "--others", action="store_true", help="instead: other models, trained for a minute each, on their test text"
+    )
     options = parser.parse_args()
+    if options.others:
+        measure_others(options.data)
+        return
     shakespeare, other = text(options.data, "tinyshakespeare.txt"), text(options.data, "warandpeace.txt")
     heading(
         "adaptation",
@@ -67,6 +73,37 @@ def main() -> None:
                 loaded.adapt(str(path), passes=passes)
                 print(f", {passes}: {still(loaded, after):.3f}", end="", flush=True)
             print()
+
+
+def measure_others(data: Path) -> None:
+    """Trains a model of each of several corpora, and measures it on its test text."""
+    heading(
+        "adaptation: other models",
+        "`seqgen train CORPUS --time 60s`, nothing else set; `seqgen eval --dynamic`: its test text, not learning and learning.",
+    )
+    corpora: dict[str, str | Path] = {
+        "War and Peace": text(data, "warandpeace.txt"),
+        "python": "python",
+        "Nottingham": data.absolute() / "music" / "nottingham",
+        "bach": "bach",
+        "replies": "replies",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        for name, corpus in corpora.items():
+            run("train", corpus, "--time", "60s", "--out", f"checkpoints/{name}", folder=here)
+            asked = ("--samples", "2") if name == "replies" else ()  # how its answers are is not the question
+            (record,), _ = run("eval", f"checkpoints/{name}", "--dynamic", *asked, folder=here)
+            unit = record["unit"]
+            figures = [
+                record[f"{unit}{part}"] for part in ("_without_recall", "_dynamic_without_recall", "", "_dynamic")
+            ]
+            alone, learning, recalling, both = figures
+            print(
+                f"{name}, {unit}: the network alone {alone:.3f}, learning {learning:.3f}; with recall {recalling:.3f}, "
+                f"both {both:.3f}",
+                flush=True,
+            )
 
 
 def tell(name: str, record: dict[str, Any], seconds: float) -> None:
