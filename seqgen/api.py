@@ -109,7 +109,7 @@ class Loaded:
         """
         random_seed = new_random_seed() if random_seed is None else random_seed
         opening, which = self.tokenizer.reopen(self.prompt(seed)), range(count) if indices is None else indices
-        many = indices is not None or count > 1
+        many = indices is not None or count != 1
         parts = self.model, self.tokenizer, self.modality, opening
         return draw_samples(*parts, seed, settings, which, random_seed, many)
 

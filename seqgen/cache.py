@@ -39,7 +39,10 @@ _ENTRY = re.compile(r"[0-9a-f]{32}")
 _MAKING, _LOCK = ".making-", ".lock"
 _KNOWN = "known-models"
 """Where `seqgen.tokenizers.trials` keeps an empty file, named by a SHA-256, for each model that is harmless."""
+NATIVE = "native"
+"""Where `seqgen.native.compiling` keeps the libraries that it has made."""
 _KNOWN_FILE = re.compile(r"[0-9a-f]{64}")
+_LIBRARY = re.compile(r"[a-z]+-[0-9a-f]{32}\.(so|failed)")
 _TOGETHER = 1 << 16
 """Characters of short documents that are encoded and written together."""
 
@@ -66,8 +69,12 @@ def clean_cache() -> tuple[int, int]:
     for path in (root / _KNOWN).glob("*"):
         if _KNOWN_FILE.fullmatch(path.name):
             path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # there is none, or it holds something else
-        (root / _KNOWN).rmdir()
+    for path in (root / NATIVE).glob("*"):
+        if _LIBRARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    for folder in (root / _KNOWN, root / NATIVE):
+        with contextlib.suppress(OSError):  # there is none, or it holds something else
+            folder.rmdir()
     return len(entries), size
 
 

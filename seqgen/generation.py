@@ -84,7 +84,7 @@ def generate(
     if len(indices) > width:
         raise ValueError(f"{len(indices)} samples do not fit a tile of {width}")
     read = [*prompt, *begun]
-    ground = dataclasses.replace(ground or Ground(), prompt=len(read))
+    ground = dataclasses.replace(ground or Ground(), prompt=len(read)).on(device)
     chain = build_rules(rules, ground)
     logits, state = model.start(torch.tensor([list(prompt)], device=device))
     for symbol in begun:

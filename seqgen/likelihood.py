@@ -65,7 +65,7 @@ def divergence(model: Model, drawer: Drawer) -> float:
     """
     count, length = COMPARED
     logits, state = model.start(torch.tensor([[DOCUMENT]]))
-    ground = Ground(torch.zeros(drawer.symbols, dtype=torch.long))
+    ground = Ground(sizes=torch.zeros(drawer.symbols, dtype=torch.long))
     chain = Chain(RuleSettings(temperature=1.0), ground)
     streams = Streams(drawer, chain, state.tensors(), logits, [DOCUMENT], count)
     numbers = Draws(0, range(count)).take(length)

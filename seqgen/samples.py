@@ -86,7 +86,7 @@ class Sample(Iterator[str]):
 
     @property
     def stopped_by(self) -> str | None:
-        """Why it ended: "length", "stop", "document", "sentence", "block"; None while it has not."""
+        """Why it ended: "length", "stop", "document", "line", "sentence", "block", "bars", "interrupt"; None while it has not."""
         return self._writing.stopped_by
 
     def finish(self) -> str:
@@ -124,7 +124,7 @@ def draw_samples(
     random_seed: int,
     many: bool,
 ) -> Iterator[Sample]:
-    """Samples as they are drawn, in order.
+    """Samples as they are drawn, in order; of no indices none.
 
     Args:
         model: in evaluation mode.
@@ -141,13 +141,13 @@ def draw_samples(
         UsageError: settings that this model has no use for.
     """
     way = choose_way(model, opening, settings, many)
-    task = Task(model, opening, settings, ground_of(tokenizer, settings), random_seed)
+    task = Task(model, opening, settings, ground_of(tokenizer, settings, opening), random_seed)
     build_rules(settings.rules, task.ground)  # refuses what cannot be, before anything is drawn
 
     def new() -> Writing:
         return modality.writing(modality, tokenizer, settings, opening, seed)
 
-    if not many:
+    if not many and indices:
         (index,) = indices
         writing = new()
         return iter([Sample(index, seed, random_seed, way, writing, _stream(way, task, writing, index))])

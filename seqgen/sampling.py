@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -22,14 +22,15 @@ import torch
 from torch import Tensor
 
 from seqgen.decoding.phrases import build_phrases
-from seqgen.decoding.rules import PREFERENCE, Ground, bend, build_rules
+from seqgen.decoding.rules import PREFERENCE, WINDOW, Ground, bend, build_rules
 from seqgen.errors import UsageError
 from seqgen.generation import TILE, Draws, SampleSettings, choose, generate, masked
 from seqgen.likelihood import divergence
 from seqgen.machine import default_threads
 from seqgen.models import Model
+from seqgen.models.plain import PlainNetwork
 from seqgen.models.recall import LEAST_SEED
-from seqgen.native.streams import Chain, Drawer, Streams, has_fast_bytes, is_available
+from seqgen.native.streams import Chain, Drawer, Streams, fits, has_fast_bytes, is_available
 from seqgen.tokenizers import Opening, Tokenizer
 from seqgen.writing import Writing
 
@@ -37,6 +38,12 @@ BLOCKS = range(24, 65)
 """Symbols that many streams draw at once, before their texts are looked at."""
 CHUNK = 64
 """Streams that one thread draws."""
+
+
+PATIENCE = 0.2
+"""Seconds after which somebody who waits looks whether they were interrupted; not all systems wake them."""
+Part = list[tuple[int, Writing]]
+"""Writings with the indices of their samples."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +91,12 @@ class Way(Protocol):
         """Draws one sample: the pieces that can be shown, as they come."""
         ...
 
-    def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[list[tuple[int, Writing]]]:
+    def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[Part]:
         """Draws many samples: groups of them, when they are complete. Interrupted, it hands out what there is first."""
         ...
 
 
-def ground_of(tokenizer: Tokenizer, settings: SampleSettings) -> Ground:
+def ground_of(tokenizer: Tokenizer, settings: SampleSettings, opening: Opening) -> Ground:
     """What the rules must know of a tokenizer's symbols and of the samples.
 
     Raises:
@@ -104,7 +111,8 @@ def ground_of(tokenizer: Tokenizer, settings: SampleSettings) -> Ground:
             raise UsageError(f"a text to {name} holds no symbol", hint=f"Leave --{name} out.")
     phrases = build_phrases(writes, texts["ban"], texts["prefer"], PREFERENCE)
     sizes = torch.from_numpy(tokenizer.sizes().astype(np.int64))
-    return Ground(sizes, 0, settings.length, settings.min_length or 0, phrases)
+    given = sum(byte & 0xC0 != 0x80 for byte in opening.taken_back)  # characters
+    return Ground(sizes=sizes, given=given, length=settings.length, least=settings.min_length or 0, phrases=phrases)
 
 
 def choose_way(model: Model, opening: Opening, settings: SampleSettings, many: bool) -> Way:
@@ -114,9 +122,10 @@ def choose_way(model: Model, opening: Opening, settings: SampleSettings, many: b
         UsageError: another precision than float32 was asked for, and there is no compiled way.
     """
     recalls = settings.recall and model.recall is not None and len(opening.ids) > LEAST_SEED
-    if model.device.type == "cpu" and not recalls and is_available() and model.plain() is not None:
+    network = None if model.device.type != "cpu" or recalls or not is_available() else model.plain()
+    if network is not None and fits(network):
         fast = "int8" if many and has_fast_bytes() else "float32"
-        return NativeWay(model, fast if settings.precision == "auto" else settings.precision)
+        return NativeWay(model, network, fast if settings.precision == "auto" else settings.precision)
     if settings.precision not in ("auto", "float32"):
         raise UsageError(
             f"{settings.precision} needs the compiled path, which there is not for this model, seed or machine",
@@ -143,7 +152,7 @@ class TorchWay:
             if writing.is_done():
                 return
 
-    def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[list[tuple[int, Writing]]]:
+    def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[Part]:
         """Draws tile by tile. Each sample has its own place in its tile, so that its numbers are the same with any others."""
         for _, group in itertools.groupby(writings, key=lambda pair: pair[0] // TILE):
             tile = list(group)
@@ -180,16 +189,14 @@ class NativeWay:
     """The compiled path: blocks of symbols, many samples by several threads.
 
     Args:
-        model: a plain network, on the processor.
+        model: on the processor.
+        network: its matrices, which are all that there is to it.
         precision: of its weights.
     """
 
     path = "native"
 
-    def __init__(self, model: Model, precision: str) -> None:
-        network = model.plain()
-        if network is None:
-            raise ValueError("this model is more than a plain network")
+    def __init__(self, model: Model, network: PlainNetwork, precision: str) -> None:
         self.precision = precision
         self._drawer = Drawer(network, precision)
         self.divergence = None if precision == "float32" else divergence(model, self._drawer)
@@ -202,33 +209,33 @@ class NativeWay:
                 yield piece
             block = min(2 * block, BLOCKS[0])
 
-    def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[list[tuple[int, Writing]]]:
+    def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[Part]:
         """Draws groups of samples in several threads, each symbol of which depends on its own sample alone."""
         threads, stop, start = default_threads(), threading.Event(), start_of(task)
         length = task.settings.length or 0
         block = min(BLOCKS, key=lambda size: (-length % size, -size))  # so that none is drawn in vain
 
-        def run(part: list[tuple[int, Writing]]) -> list[tuple[int, Writing]]:
+        def run(part: Part) -> Part:
             group = _Group(self._drawer, task, start, part)
             while group.goes_on() and not stop.is_set():
                 group.draw(block)
             return part
 
-        running: deque[Future[list[tuple[int, Writing]]]] = deque()
+        running: deque[Future[Part]] = deque()
         with ThreadPoolExecutor(threads) as pool:
             try:
                 parts = iter(lambda: list(itertools.islice(writings, CHUNK)), [])
                 for part in parts:
                     running.append(pool.submit(run, part))
                     if len(running) > 2 * threads:
-                        yield running[0].result()
-                        running.popleft()
+                        yield _wait(running).result()
                 while running:
-                    yield running[0].result()
-                    running.popleft()
+                    yield _wait(running).result()
             except KeyboardInterrupt:  # what is there is handed out first
                 stop.set()
                 for future in running:
+                    if future.cancel():
+                        continue
                     part = future.result()
                     for _, writing in part:
                         writing.finish()
@@ -239,18 +246,26 @@ class NativeWay:
                 pool.shutdown(cancel_futures=True)
 
 
+def _wait(running: deque[Future[Part]]) -> Future[Part]:
+    """The first of what is running, once it is complete; it is taken out only then. An interrupt is heard meanwhile."""
+    while not running[0].done():
+        wait([running[0]], timeout=PATIENCE)
+    return running.popleft()
+
+
 class _Group:
     """Streams that one thread draws, and the writings that are not complete."""
 
-    def __init__(self, drawer: Drawer, task: Task, start: Start, part: list[tuple[int, Writing]]) -> None:
+    def __init__(self, drawer: Drawer, task: Task, start: Start, part: Part) -> None:
         ids = list(task.opening.ids)
-        ground = dataclasses.replace(task.ground, prompt=len(ids))
+        read = ids[-WINDOW:]  # no rule looks at more
+        ground = dataclasses.replace(task.ground, prompt=len(read))
         self._rules = build_rules(task.settings.rules, ground)
         self._writings = [writing for _, writing in part]
         self._draws = Draws(task.random_seed, [index for index, _ in part])
         place = 0 if ground.phrases is None else int(ground.phrases.place(torch.tensor([ids])))
         chain = Chain(task.settings.rules, ground)
-        self._streams = Streams(drawer, chain, start.state, start.logits, ids, len(part), place)
+        self._streams = Streams(drawer, chain, start.state, start.logits, read, len(part), place, -ground.given)
         self._drop_complete()
 
     def goes_on(self) -> bool:

@@ -53,7 +53,7 @@ class Setup:
         ban, prefer = values.pop("ban", []), values.pop("prefer", [])
         sizes = torch.tensor([len(each) if isinstance(each, bytes) else 0 for each in WRITES])
         phrases = build_phrases(WRITES, ban, prefer, 4.0)
-        self.ground = Ground(sizes, prompt, 10, values.pop("least", 0), phrases)
+        self.ground = Ground(sizes=sizes, prompt=prompt, length=10, least=values.pop("least", 0), phrases=phrases)
         self.settings = RuleSettings(**values)
 
     def bend(self, logits: Tensor, history: Tensor) -> Tensor:
@@ -222,6 +222,10 @@ def test_each_rule_cuts_what_the_one_before_it_left() -> None:
         *[{name: value} for name in ("top_p", "min_p") for value in (0, -0.5, 1.01, math.nan)],
         {"repetition_penalty": 0.5},
         {"no_repeat": 1},
+        {"no_repeat": 1 << 40},
+        {"top_k": (1 << 32) + 1},
+        {"temperature": 1e39},
+        {"repetition_penalty": 1e39},
         {"ban": ("",)},
         {"prefer": ("a", "")},
     ],
@@ -263,6 +267,30 @@ def test_half_bytes_spell_banned_texts_too() -> None:
     assert not phrases.raises[phrases.place(torch.tensor([[17]]))].isinf().any(), "v and a space hold no b between them"
     high_of_b = torch.tensor([[17, 7]])
     assert phrases.raises[phrases.place(high_of_b)][0].isinf().nonzero().flatten().tolist() == [3]
+
+
+@given(
+    ids=st.lists(st.integers(0, 18), max_size=40),
+    text=st.sampled_from(["v", "\N{SNOWMAN}v", "v\N{SNOWMAN}", " \N{SNOWMAN}"]),
+)
+def test_the_state_after_a_history_is_that_of_every_step(ids: list[int], text: str) -> None:
+    writes: list[bytes | int] = [b"", *range(16), b"v", b" "]
+    phrases = build_phrases(writes, [text.encode()], [], 4.0)
+    assert phrases is not None
+    state = 0
+    for symbol in ids:
+        state = int(phrases.next[state, symbol])
+    found = int(phrases.place(torch.tensor([ids], dtype=torch.long))[0])
+    assert torch.equal(phrases.raises[found], phrases.raises[state])
+
+
+def test_words_of_other_alphabets_begin_after_a_border_too() -> None:
+    phrases = build_phrases(
+        [b"", "\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), b"a", b" "], [], ["\u00e9a".encode()], 4.0
+    )
+    assert phrases is not None
+    assert phrases.raises[phrases.place(torch.tensor([[2]]))].eq(0).all()
+    assert phrases.raises[phrases.place(torch.tensor([[3]]))][0, 1] > 0
 
 
 def test_too_many_texts_are_refused() -> None:

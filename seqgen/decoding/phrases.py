@@ -1,6 +1,6 @@
 """Texts that are banned or preferred: an automaton that follows a history and says what each next symbol would do.
 
-It reads what symbols write (Aho and Corasick 1975): half-bytes, since rare characters are spelled in them. So a text is
+It reads what symbols write (Aho and Corasick 1975): half-bytes, since rare characters are writes in them. So a text is
 recognised however it is cut into symbols. Its states are the beginnings of these texts that a history may end with.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqgen.errors import UsageError
 
-Spelled = Sequence[bytes | int]
+Writes = Sequence[bytes | int]
 """What each symbol writes: bytes, or the value of one half of a byte."""
 LARGEST = 1 << 24
 """States times symbols of an automaton."""
@@ -36,27 +36,36 @@ class Phrases:
         next: the state after each symbol, (states, symbols).
         raises: what is added to the logit of each symbol, minus infinity where it would complete a banned text;
             (states, symbols).
+        halves: which symbols write but half a byte, (symbols,).
         depth: symbols of a history that decide the state.
     """
 
     next: Tensor
     raises: Tensor
+    halves: Tensor
     depth: int
+
+    def on(self, device: torch.device) -> Phrases:
+        """The same on a device."""
+        return Phrases(self.next.to(device), self.raises.to(device), self.halves.to(device), self.depth)
 
     def place(self, history: Tensor) -> Tensor:
         """The state after each history (batch, time); (batch,)."""
-        steps = self.next.to(history.device)
-        state = torch.zeros(len(history), dtype=torch.long, device=history.device)
-        for ids in history[:, -self.depth :].t():
-            state = steps[state, ids]
+        recent = history[:, -self.depth :]
+        state = torch.full((len(history),), ROOT, dtype=torch.long, device=history.device)
+        if recent.shape[1] < history.shape[1] and bool(self.halves[recent[:, 0]].any()):
+            before = self.halves[history[:, : -self.depth].flip(1)].long().cumprod(1).sum(1)
+            state = torch.where(before % 2 == 1, ODD, state)  # the first of them ends a byte
+        for ids in recent.t():
+            state = self.next[state, ids]
         return state
 
 
-def build_phrases(spelled: Spelled, ban: Sequence[bytes], prefer: Sequence[bytes], preference: float) -> Phrases | None:
+def build_phrases(writes: Writes, ban: Sequence[bytes], prefer: Sequence[bytes], preference: float) -> Phrases | None:
     """The automaton for these texts; None where there are none.
 
     Args:
-        spelled: what each symbol writes.
+        writes: what each symbol writes.
         ban: never completed.
         prefer: begun and gone on with more often. One that begins with a letter is begun only after something else.
         preference: how many times as likely what begins or continues them becomes.
@@ -68,23 +77,29 @@ def build_phrases(spelled: Spelled, ban: Sequence[bytes], prefer: Sequence[bytes
     if not ban and not preferred:
         return None
     trie = _Trie([*map(_atoms, ban), *map(_atoms, preferred)])
-    if len(trie.steps) * len(spelled) > LARGEST:
+    if len(trie.steps) * len(writes) > LARGEST:
         raise UsageError(
-            f"{len(ban) + len(prefer)} texts to ban and prefer are too many for {len(spelled)} symbols",
+            f"{len(ban) + len(prefer)} texts to ban and prefer are too many for {len(writes)} symbols",
             hint="Give fewer or shorter ones.",
         )
-    steps, reached = trie.over(spelled, ends=set(map(_atoms, ban)))
+    steps, reached = trie.over(writes, ends=set(map(_atoms, ban)))
     raises = np.where(reached, -np.inf, 0.0).astype(np.float32)
     better = math.log(preference)
+    atoms_of = _AtomsOf(writes)
     for text in preferred:
-        _prefer(raises, trie, spelled, text, better)
+        _prefer(raises, trie, atoms_of, text, better)
     depth = 2 * max(len(text) for text in (*ban, *preferred)) + 1
-    return Phrases(torch.from_numpy(steps), torch.from_numpy(raises), depth)
+    halves = torch.tensor([isinstance(written, int) for written in writes])
+    return Phrases(torch.from_numpy(steps), torch.from_numpy(raises), halves, depth)
 
 
 def _borders(text: bytes) -> list[bytes]:
     """What must stand before a preferred text: nothing, or, where it begins in the manner of a word, space or line end."""
-    return [b" ", b"\n"] if text[:1].isalnum() else [b""]
+    return [b" ", b"\n"] if _begins_a_word(text) else [b""]
+
+
+def _begins_a_word(text: bytes) -> bool:
+    return text.decode("utf-8", "replace")[:1].isalnum()
 
 
 def _atoms(text: bytes) -> tuple[int, ...]:
@@ -123,15 +138,15 @@ class _Trie:
                     self.steps[state, atom] = child
                     waiting.append(child)
 
-    def over(self, spelled: Spelled, ends: set[tuple[int, ...]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def over(self, writes: Writes, ends: set[tuple[int, ...]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """The state after each symbol, and whether it completes one of the texts; both (states, symbols)."""
         count = len(self.names)
         final = np.array([self._ends_with(state, ends) for state in range(count)])
         odd = np.array([state == ODD or len(name) % 2 == 1 for state, name in enumerate(self.names)])
         whole = np.where(odd, ROOT, np.arange(count))  # half a byte that bytes follow is nothing
-        after = np.zeros((count, len(spelled)), np.int64)
-        reached = np.zeros((count, len(spelled)), np.bool_)
-        for symbol, written in enumerate(spelled):
+        after = np.zeros((count, len(writes)), np.int64)
+        reached = np.zeros((count, len(writes)), np.bool_)
+        for symbol, written in enumerate(writes):
             if isinstance(written, int):
                 state = self.steps[np.arange(count), np.where(odd, 16 + written, written)]
                 reached[:, symbol] = final[state]
@@ -151,24 +166,33 @@ class _Trie:
         return False
 
 
-def _prefer(raises: npt.NDArray[np.float32], trie: _Trie, spelled: Spelled, text: bytes, better: float) -> None:
+def _prefer(raises: npt.NDArray[np.float32], trie: _Trie, atoms_of: _AtomsOf, text: bytes, better: float) -> None:
     """Raises what goes on with a text, wherever a history ends with a beginning of it."""
-    border = 2 if text[:1] in (b" ", b"\n") and text[1:2].isalnum() else 0
+    border = 2 if text[:1] in (b" ", b"\n") and _begins_a_word(text[1:]) else 0
     atoms = _atoms(text)
     for done in range(len(atoms)):
-        ahead = atoms[done:]
-        fitting = np.array([_goes_on(ahead, written, done % 2, border - done) for written in spelled])
-        begun = np.array(
-            [trie.names[state][len(trie.names[state]) - done :] == atoms[:done] for state in range(len(raises))]
-        )
-        begun[ODD] = False
-        rows = raises[begun]
-        rows[:, fitting] = np.maximum(rows[:, fitting], np.where(np.isinf(rows[:, fitting]), -np.inf, better))
-        raises[begun] = rows
+        least = max(0, border - done)
+        fitting = [symbol for symbol, size in atoms_of.that_go_on(atoms[done:]) if size > least]
+        begun = [
+            state for state, name in enumerate(trie.names) if state != ODD and name[len(name) - done :] == atoms[:done]
+        ]
+        rows = raises[np.ix_(begun, fitting)]
+        raises[np.ix_(begun, fitting)] = np.where(np.isinf(rows), rows, np.maximum(rows, better))
 
 
-def _goes_on(ahead: tuple[int, ...], written: bytes | int, odd: int, border: int) -> bool:
-    """Whether a symbol writes what is ahead in a text, or the first part of it, and more of it than the border."""
-    atoms = (16 + written if odd else written,) if isinstance(written, int) else _atoms(written)
-    size = min(len(atoms), len(ahead))
-    return size > max(0, border) and atoms[:size] == ahead[:size]
+class _AtomsOf:
+    """What symbols write in half-bytes, by the first of them."""
+
+    def __init__(self, writes: Writes) -> None:
+        self._by_first: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
+        for symbol, written in enumerate(writes):
+            for atoms in ((written,), (16 + written,)) if isinstance(written, int) else (_atoms(written),):
+                if atoms:
+                    self._by_first.setdefault(atoms[0], []).append((symbol, atoms))
+
+    def that_go_on(self, ahead: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+        """The symbols that write what is ahead in a text, or the first part of it: each with how much of it."""
+        for symbol, atoms in self._by_first.get(ahead[0], []):
+            size = min(len(atoms), len(ahead))
+            if atoms[:size] == ahead[:size]:
+                yield symbol, size

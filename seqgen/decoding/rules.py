@@ -11,6 +11,7 @@ A rule is one function that makes it and one line in the table. ``native/streams
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ PREFERENCE = 4.0
 """How many times as likely a preferred text becomes, symbol by symbol, beside all others."""
 ARGMAX_BELOW = 1e-6
 """A temperature below it is 0."""
+HOTTEST = 1e30
+"""Highest temperature: float32 has hardly any higher number."""
+MOST = 1 << 30
+"""Highest value of a rule that counts symbols."""
 LARGE_ENOUGH = 0.01
 """From this temperature on no logit can overflow when it is divided."""
 
@@ -62,34 +67,39 @@ class RuleSettings:
     def __post_init__(self) -> None:
         for name in ("temperature", "final_temperature"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
+            if value is not None and not 0 <= value <= HOTTEST:
                 raise UsageError(
-                    f"temperature {value:g} is not 0 or above",
+                    f"temperature {value:g} is not from 0 to {HOTTEST:g}",
                     hint="0 is argmax, 0.8 a good start, 1 the model as it is.",
                 )
         for name, least in (("top_k", 1), ("no_repeat", 2)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{_spoken(name)} {value} is below {least}")
+            if value is not None and value > MOST:
+                raise UsageError(f"{_spoken(name)} {value} is above {MOST}")
         for name in ("top_p", "min_p"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= 1:
                 raise UsageError(f"{_spoken(name)} {value:g} is not in (0, 1]")
         penalty = self.repetition_penalty
-        if penalty is not None and not (math.isfinite(penalty) and penalty >= 1):
-            raise UsageError(f"repetition-penalty {penalty:g} is below 1", hint="1 is none, 1.2 a good start.")
+        if penalty is not None and not 1 <= penalty <= 1000:
+            raise UsageError(
+                f"repetition-penalty {penalty:g} is not from 1 to 1000", hint="1 is none, 1.2 a good start."
+            )
         for name in ("ban", "prefer"):
             if "" in getattr(self, name):
                 raise UsageError(f"an empty text to {name} means nothing", hint=f"Leave --{name} out.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ground:
     """What rules must know of the symbols and of the sample, beside its logits and its history.
 
     Attributes:
         sizes: how many characters each symbol adds, (symbols,); empty: no rule asks.
         prompt: how many symbols of a history were there before anything was drawn.
+        given: characters that are drawn first although they stand in the seed already, see `tokenizers.Opening`.
         length: how many characters the sample will have; None: not known.
         least: characters before which no document ends.
         phrases: the texts that are banned or preferred; None: there are none.
@@ -97,13 +107,20 @@ class Ground:
 
     sizes: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     prompt: int = 0
+    given: int = 0
     length: int | None = None
     least: int = 0
     phrases: Phrases | None = None
 
     def written(self, history: Tensor) -> Tensor:
-        """How many characters of each history were drawn, (batch,)."""
-        return self.sizes.to(history.device)[history[:, self.prompt :]].sum(-1)
+        """How many new characters of each history were drawn, (batch,)."""
+        return self.sizes[history[:, self.prompt :]].sum(-1) - self.given
+
+    def on(self, device: torch.device) -> Ground:
+        """The same, where the logits are."""
+        known = self.phrases
+        moved = None if known is None else known.on(device)
+        return dataclasses.replace(self, sizes=self.sizes.to(device), phrases=moved)
 
 
 def phrases(settings: RuleSettings, ground: Ground) -> Rule | None:
@@ -113,7 +130,7 @@ def phrases(settings: RuleSettings, ground: Ground) -> Rule | None:
         return None
 
     def rule(logits: Tensor, history: Tensor) -> Tensor:
-        return _unless_empty(logits, logits + known.raises.to(logits)[known.place(history)])
+        return _unless_empty(logits, logits + known.raises[known.place(history)].to(logits))
 
     return rule
 
@@ -173,7 +190,7 @@ def temperature(settings: RuleSettings, ground: Ground) -> Rule | None:
     length = max(1, ground.length)
 
     def slope(logits: Tensor, history: Tensor) -> Tensor:
-        along = (ground.written(history) / length).clamp(max=1).to(logits).unsqueeze(1)
+        along = (ground.written(history) / length).clamp(0, 1).to(logits).unsqueeze(1)
         return _divided(logits, first + (last - first) * along)
 
     return slope

@@ -34,8 +34,9 @@ class ReplyWriting(TextWriting):
         super().__init__(modality, tokenizer, settings, Opening([]))
         self._words = MOST_WORDS if settings.length is None else settings.length
 
-    def _end_of_length(self) -> list[tuple[int, str]]:
-        words = list(_WORD.finditer(self.text))
+    def _end_of_length(self, before: int) -> list[tuple[int, str]]:
+        text = self.text
+        words = list(_WORD.finditer(text))
         if len(words) <= self._words:
             return []
-        return [(len(self.text[: words[self._words].start()].rstrip()), "length")]
+        return [(len(text[: words[self._words].start()].rstrip()), "length")]

@@ -317,7 +317,7 @@ static double bend(const rules *r, const stream *s, int32_t symbols, float *logi
             logits[s->history[at]] = value > 0 ? value / r->penalty : value * r->penalty;
         }
     }
-    double along = r->first == r->last ? 0 : s->written / r->length;
+    double along = r->first == r->last || s->written < 0 ? 0 : s->written / r->length;
     double temperature = r->first + (r->last - r->first) * (along < 1 ? along : 1);
     if (temperature < 1e-6) return 0;
     float most = -INFINITY;

@@ -26,6 +26,8 @@ CELLS = ("lstm", "gru", "rnn")
 """In the order of their numbers in the C source."""
 ROOM = 1024
 """Symbols that a history has room for at first."""
+MOST_SYMBOLS, MOST_HIDDEN = 1 << 15, 1 << 12
+"""Of a network that the compiled path takes: what a step needs lies on the stack."""
 LARGEST = 127
 """Of a byte with a sign; what an input of 1 becomes."""
 
@@ -101,6 +103,11 @@ def has_fast_bytes() -> bool:
     return library is not None and bool(library.has_int8())
 
 
+def fits(network: PlainNetwork) -> bool:
+    """Whether the compiled path takes a network."""
+    return len(network.output) <= MOST_SYMBOLS and network.hidden <= MOST_HIDDEN
+
+
 class Drawer:
     """A network laid out for the compiled path.
 
@@ -132,10 +139,6 @@ class Drawer:
         table = self._keep(_floats(network.table))
         self.c_network = _Network(table, layers, output, cell, len(layers), network.hidden, self.symbols)
         self._kept.append(layers)
-
-    def bytes_read(self) -> int:
-        """Bytes of weights that each step of a stream reads."""
-        return int(sum(array.nbytes for array in self._packed))
 
     def _keep(self, array: npt.NDArray[Any]) -> int:
         self._kept.append(array)
@@ -211,6 +214,7 @@ class Streams:
         prompt: the ids that were read, at least one.
         count: how many streams.
         place: the state of the rules' automaton after the prompt.
+        written: characters that were drawn so far; below 0 those that stand in the seed already are drawn first.
     """
 
     def __init__(
@@ -222,6 +226,7 @@ class Streams:
         prompt: Sequence[int],
         count: int,
         place: int = 0,
+        written: int = 0,
     ) -> None:
         self._drawer, self._chain, self.count = drawer, chain, count
         parts = [_floats(tensor).reshape(-1) for tensor in state.values()]
@@ -235,7 +240,7 @@ class Streams:
         self._history[:, : len(prompt)] = np.array(prompt, np.int32)
         self._streams = (_Stream * count)()
         for stream in self._streams:
-            stream.seen, stream.place = len(prompt), place
+            stream.seen, stream.place, stream.written = len(prompt), place, written
         self._point()
 
     def draw(self, uniform: npt.NDArray[np.float64]) -> Ids:
