@@ -29,8 +29,8 @@ from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
 from seqgen.samples import Sample, draw_samples, rank
 from seqgen.scorer import Scorer
-from seqgen.scoring import Next, Score
 from seqgen.splits import SPLITS, documents_in
+from seqgen.surprises import Next, Score
 from seqgen.tokenizers import DOCUMENT
 from seqgen.writing import Rendering
 

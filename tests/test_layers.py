@@ -26,6 +26,7 @@ WITHOUT_TORCH = (
     "survey.py",
     "yardsticks.py",
     "overlaps.py",
+    "surprises.py",
     "passes.py",
     "cache.py",
     "sources/",
