@@ -30,12 +30,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqgen.errors import DataError, UsageError
-from seqgen.evaluation import Dynamic, predict
+from seqgen.evaluation import predict
 from seqgen.generation import choose
 from seqgen.machine import torch_settings
 from seqgen.models import Batch, Exchanges, Model, State
 from seqgen.pair_evaluation import read_pairs
 from seqgen.pairs import Pairs
+from seqgen.predictions import Dynamic
 from seqgen.splits import Split
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.units import Unit

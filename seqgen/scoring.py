@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from seqgen.errors import DataError
-from seqgen.evaluation import LANES, Predictions, predictions
+from seqgen.evaluation import LANES, predictions
 from seqgen.models import Model
 from seqgen.models.recall import REMEMBERED, Reminder
 from seqgen.models.reply import Exchanges
+from seqgen.predictions import Predictions
 from seqgen.surprises import Next, Score
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 
