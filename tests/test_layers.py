@@ -161,6 +161,16 @@ def test_imports_point_down_the_picture_only(file: str) -> None:
     assert upward == []
 
 
+def test_no_file_takes_a_private_name_of_another() -> None:
+    private = [
+        f"{file}:{each.line} imports {each.name}"
+        for file in FILES
+        for each in imports(file)
+        if each.top == "seqgen" and (each.name or "").startswith("_") and each.name != "__version__"
+    ]
+    assert private == []
+
+
 def test_models_never_see_a_tokenizer() -> None:
     for file in FILES:
         if file.startswith("models/"):
