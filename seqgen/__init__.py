@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seqgen.recipe import Recipe
     from seqgen.replying import Reply, ReplySettings
     from seqgen.samples import Sample
-    from seqgen.scoring import Next, Score
+    from seqgen.surprises import Next, Score
     from seqgen.training import train
 
 __version__ = "0.1.0"
@@ -50,8 +50,8 @@ __all__ = [
 _HOMES = {
     "Loaded": "api",
     "Sample": "samples",
-    "Next": "scoring",
-    "Score": "scoring",
+    "Next": "surprises",
+    "Score": "surprises",
     "load": "api",
     "Recipe": "recipe",
     "Reply": "replying",

@@ -14,7 +14,7 @@ from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import DataError, UsageError
-from seqgen.evaluation import Evaluation, evaluate, nats_of
+from seqgen.evaluation import evaluate, nats_of
 from seqgen.generation import SampleSettings, new_random_seed
 from seqgen.held_out import HeldOut, find_held_out
 from seqgen.machine import default_threads, pick_device, torch_settings
@@ -24,13 +24,14 @@ from seqgen.modalities.reply_measures import Quality
 from seqgen.models import ReplyModel
 from seqgen.originality import open_judge
 from seqgen.overlaps import Judge, Originality
+from seqgen.predictions import Evaluation
 from seqgen.reply_evaluation import ComparisonSettings, compare_replies
 from seqgen.replying import Near, Replier, Reply, ReplySettings
 from seqgen.runs import reopen_corpus
 from seqgen.samples import Sample, draw_samples, rank
 from seqgen.scorer import Scorer
-from seqgen.scoring import Next, Score
 from seqgen.splits import SPLITS, documents_in
+from seqgen.surprises import Next, Score
 from seqgen.tokenizers import DOCUMENT
 from seqgen.writing import Rendering
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqgen.evaluation import Evaluation
+from seqgen.predictions import Evaluation
 from seqgen.recipe import Recipe
 from seqgen.trainer import Look
 from seqgen.units import BITS_PER_CHARACTER, Unit

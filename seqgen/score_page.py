@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from seqgen import __version__
-from seqgen.scoring import Next, Score, Span
 from seqgen.showing import (
     END_MARK,
     MARKS,
@@ -28,6 +27,7 @@ from seqgen.showing import (
     percent,
     visible,
 )
+from seqgen.surprises import Next, Score, Span
 
 SHOWN = 30_000
 """Symbols that a page shows at most: a browser stays quick, and the page is a few megabytes."""

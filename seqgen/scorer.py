@@ -13,7 +13,8 @@ from seqgen.machine import default_threads, torch_settings
 from seqgen.mail.masks import mask
 from seqgen.modalities import MODALITIES
 from seqgen.models import Model
-from seqgen.scoring import Next, Score, find_next, score
+from seqgen.scoring import find_next, score
+from seqgen.surprises import Next, Score
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-from seqgen.scoring import Next, Score
+from seqgen.surprises import Next, Score
 
 STEPS = (2, 4, 6, 9, 12)
 """Bits of surprise at which the colour changes: a symbol of 2 bits had a chance of 1 in 4, one of 12 bits of 1 in 4,096."""

@@ -19,7 +19,7 @@ from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
-from seqgen.evaluation import Evaluation, evaluate, learn_recall
+from seqgen.evaluation import evaluate, learn_recall
 from seqgen.generation import generate
 from seqgen.machine import torch_settings
 from seqgen.modalities import MODALITIES
@@ -27,6 +27,7 @@ from seqgen.models import MODELS, Model
 from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
 from seqgen.planning import plan_end, time_steps, with_dropout
 from seqgen.plots import draw_loss
+from seqgen.predictions import Evaluation
 from seqgen.progress import Listener, Outcome, Progress, judge
 from seqgen.recipe import Overrides
 from seqgen.runs import Request, Run, open_run, start_run

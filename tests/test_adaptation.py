@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import seqgen
-from seqgen import adaptation
-from seqgen.adaptation import AdaptationSettings, Adapter, adapt
+from seqgen import adaptation, courses
+from seqgen.adaptation import Adapter, adapt
 from seqgen.api import Loaded
+from seqgen.courses import AdaptationSettings
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import nats_of, predict
 from seqgen.models import CELLS, LanguageModel, Model
@@ -33,7 +34,7 @@ STILL = AdaptationSettings(rate=0.0, decay=0.0)
 
 @pytest.fixture(autouse=True)
 def _little_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptation, "WRITTEN", 8)
+    monkeypatch.setattr(courses, "WRITTEN", 8)
 
 
 @pytest.fixture(scope="module")

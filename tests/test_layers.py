@@ -26,6 +26,7 @@ WITHOUT_TORCH = (
     "survey.py",
     "yardsticks.py",
     "overlaps.py",
+    "surprises.py",
     "passes.py",
     "cache.py",
     "sources/",
@@ -158,6 +159,16 @@ def test_imports_point_down_the_picture_only(file: str) -> None:
         if place[target] <= place[file]
     ]
     assert upward == []
+
+
+def test_no_file_takes_a_private_name_of_another() -> None:
+    private = [
+        f"{file}:{each.line} imports {each.name}"
+        for file in FILES
+        for each in imports(file)
+        if each.top == "seqgen" and (each.name or "").startswith("_") and each.name != "__version__"
+    ]
+    assert private == []
 
 
 def test_models_never_see_a_tokenizer() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from seqgen.scoring import Next, Score, Span
+    from seqgen.surprises import Next, Score, Span
 
 COLOURS = (
     ("#b5ad8c", "#000000"),

@@ -23,26 +23,13 @@ from seqgen.cli.common import (
     write,
     write_file,
 )
+from seqgen.cli.drawing import drawing_options, piece_options, precision_option, sample_settings
 from seqgen.errors import DataError
-from seqgen.writing import UNTIL
 
 if TYPE_CHECKING:
     from seqgen.api import Loaded
     from seqgen.generation import SampleSettings
     from seqgen.samples import Sample
-
-
-PRECISIONS = ("auto", "float32", "int8")
-"""As in `generation.py`, which need not be loaded for `--help`."""
-
-
-def _temperatures(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float | None]:
-    """A temperature, or two of them: `0.5..1.2`."""
-    first, slope, last = value.partition("..")
-    try:
-        return float(first), float(last) if slope else None
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a number nor two like 0.5..1.2") from None
 
 
 @click.command(short_help="Grow samples from a seed.")
@@ -57,57 +44,7 @@ def _temperatures(context: click.Context, parameter: click.Parameter, value: str
     metavar="FILE|-",
     help="Read it from a file or standard input; for music a MIDI file or score. One final newline of a text is dropped.",
 )
-@click.option(
-    "-n",
-    "--length",
-    metavar="N",
-    type=click.IntRange(0),
-    help="Characters or notes to write at most. Default: until a document or a sentence ends.",
-)
-@click.option(
-    "--min-length", metavar="N", type=click.IntRange(0), help="Text: characters before which it does not end by itself."
-)
-@click.option(
-    "--until",
-    type=click.Choice(UNTIL),
-    help="Text: where it ends: with its first line, its first sentence (of code: block), or where the model ends the document.",
-)
-@click.option("--stop", metavar="TEXT", multiple=True, help="End before this text. Can be repeated.")
-@click.option(
-    "-t",
-    "--temperature",
-    metavar="T",
-    callback=_temperatures,
-    default="0.8",
-    show_default=True,
-    help="Below 1 safer, above 1 wilder; 0 always takes the likeliest. From 0.5 to 1.2 along a sample of length -n: 0.5..1.2.",
-)
-@click.option("--top-k", metavar="K", type=int, help="Draw among the K likeliest symbols.")
-@click.option(
-    "--top-p", metavar="P", type=float, help="Draw among the likeliest symbols that together have probability P."
-)
-@click.option(
-    "--min-p", metavar="P", type=float, help="Draw among symbols at least P times as likely as the likeliest."
-)
-@click.option(
-    "--repetition-penalty",
-    metavar="R",
-    type=float,
-    help="Divide the logits of the latest 64 symbols by R, above 1 (negative ones: multiply).",
-)
-@click.option("--no-repeat", metavar="N", type=int, help="No run of N symbols comes twice.")
-@click.option("--ban", metavar="TEXT", multiple=True, help="Never write this text. Can be repeated.")
-@click.option(
-    "--prefer",
-    metavar="TEXT",
-    multiple=True,
-    help="Make what begins this text, or goes on with it, four times as likely. Can be repeated.",
-)
-@click.option(
-    "--recall/--no-recall",
-    default=True,
-    help="Use the names and phrases of a long seed again, if the model has learned to recall. Default: --recall.",
-)
+@drawing_options
 @adapt_option
 @click.option("--count", metavar="N", type=click.IntRange(1), default=1, help="How many samples. Default 1.")
 @click.option("--index", metavar="I", type=click.IntRange(0), help="Only the sample with this number, as among many.")
@@ -117,13 +54,7 @@ def _temperatures(context: click.Context, parameter: click.Parameter, value: str
     type=click.IntRange(2),
     help="Draw N and show the --count whose mean surprise is nearest to that of real text.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    help="Of the weights: int8 is faster and nearly the same. Default auto: int8 for several samples where the processor "
-    "has instructions for it, else float32.",
-)
+@precision_option
 @click.option("--random-seed", metavar="N", type=int, help="Repeat a sample. Default: a new one each time, printed.")
 @click.option("--check", is_flag=True, help="Say how much of it stands in the training text, beside held-out text.")
 @click.option(
@@ -138,10 +69,7 @@ def _temperatures(context: click.Context, parameter: click.Parameter, value: str
 @click.option(
     "--format", "file_format", metavar="FORMAT", help="Music: what -o - writes: mid, musicxml, abc, png, notes."
 )
-@click.option("--bars", metavar="N", type=click.IntRange(1), help="Music: so many bars in all, an upbeat not counted.")
-@click.option("--key", metavar="KEY", help='Music: "D minor", one of those learned.')
-@click.option("--metre", metavar="METRE", help="Music: 3/4, one of those learned.")
-@click.option("--range", "pitches", metavar="LOW-HIGH", help="Music: no pitch beyond these, such as C3-C6.")
+@piece_options
 @click.option("--seed-bars", metavar="N", type=click.IntRange(1), help="Music: only so many bars of the seed.")
 @click.option(
     "--tempo",
@@ -188,32 +116,15 @@ def command(
 
     from seqgen.api import load
     from seqgen.cli.checking import Check
-    from seqgen.decoding.rules import RuleSettings
-    from seqgen.generation import SampleSettings
     from seqgen.writing import Rendering
 
-    first, last = options["temperature"]
-    cut = {
-        name: options[name] for name in ("top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "ban", "prefer")
-    }
-    rules = RuleSettings(temperature=first, final_temperature=last, **cut)
-    wanted = ("length", "min_length", "until", "stop", "recall", "precision", "bars", "key", "metre", "pitches")
-    limits = {name: options[name] for name in wanted}
-    settings = SampleSettings(rules=rules, **limits)
+    settings = sample_settings(options)
     rendering = Rendering(options["tempo"], options["program"], options["transpose"], options["soundfont"])
     model = load(checkpoint, options["device"])
     seed = model.read_seed(seed, *_seed_bytes(seed, seed_file), options["seed_bars"])
     suffixes = [f".{options['file_format'] or 'notes'}" if str(path) == "-" else path.suffix for path in output]
     model.check_suffixes(suffixes, rendering)
-    is_text = model.tokenizer.unit.matter == "text"  # of music, a number is a note
-    if is_text and seed.strip().isdigit() and options["random_seed"] is None:
-        say(
-            f"hint: --seed {seed} is text that the sample grows from; the random number generator's seed is --random-seed"
-        )
-    if unknown := model.unknown(seed):
-        names = ", ".join(map(_describe, unknown[:10]))
-        say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
-
+    _remark(model, seed, options["random_seed"])
     adapt_to(model, options["adapt"])
     check = Check(model.checkpoint, count) if options["check"] else None
     for place, sample in enumerate(_samples(model, seed, settings, options)):
@@ -225,12 +136,7 @@ def command(
         files = [path if str(path) == "-" else numbered(path, place, count) for path in output]
         rendered = [sample.render(suffix, rendering) for suffix in suffixes]  # all of them, before any is written
         for path, data in zip(files, rendered, strict=True):
-            if str(path) == "-":
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
-            else:
-                write_file(path, data)
-                say(str(path))
+            _put(path, data)
         if not as_json and not output and count > 1:
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
         originality = check.look(sample, interrupted) if check else {}
@@ -242,6 +148,18 @@ def command(
             raise KeyboardInterrupt
     if check:
         check.close()
+
+
+def _remark(model: Loaded, seed: str, random_seed: int | None) -> None:
+    """Says what may not be meant in a seed."""
+    is_text = model.tokenizer.unit.matter == "text"  # of music, a number is a note
+    if is_text and seed.strip().isdigit() and random_seed is None:
+        say(
+            f"hint: --seed {seed} is text that the sample grows from; the random number generator's seed is --random-seed"
+        )
+    if unknown := model.unknown(seed):
+        names = ", ".join(map(_describe, unknown[:10]))
+        say(f"warning: the model has not learned these parts of the seed, they are spelled in bytes: {names}")
 
 
 def _samples(model: Loaded, seed: str, settings: SampleSettings, options: dict[str, Any]) -> Iterator[Sample]:
@@ -280,6 +198,16 @@ def _deliver(sample: Sample, streaming: bool) -> bool:
     if streaming:
         write("\n")
     return interrupted
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A sample into its file, or to stdout."""
+    if str(path) == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_file(path, data)
+        say(str(path))
 
 
 def _describe(part: str) -> str:

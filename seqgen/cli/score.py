@@ -24,7 +24,7 @@ from seqgen.errors import DataError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from seqgen.scoring import Next, Score, Span
+    from seqgen.surprises import Next, Score, Span
 
 MOST = 4 << 20
 """Bytes of a text that is read."""
