@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.cli.common import check_output, numbered, shown, write_file
+from seqgen.cli.common import check_output, numbered, shown, uninterrupted, write_file
 from seqgen.errors import DataError, UsageError
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -164,3 +165,12 @@ def test_control_characters_are_shown_on_a_terminal_and_kept_elsewhere(monkeypat
     assert shown(text) == text
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert shown(text) == "a\\x1b[2J\\x07\\x0d\\x9b\\x7f\tb\né"
+
+
+def test_what_is_uninterrupted_is_done_to_its_end_and_then_interrupted() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("all of it")
+    assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -142,6 +143,23 @@ def literal(text: str) -> Text:
     from rich.text import Text
 
     return Text(shown(text))
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A Ctrl-C in here is heard when it is over, so that nothing is written by half."""
+    heard: list[int] = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    except ValueError:  # not in the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def write(text: str) -> None:

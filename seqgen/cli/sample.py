@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from seqgen.cli.common import (
     numbered,
     print_json,
     say,
+    uninterrupted,
     write,
     write_file,
 )
@@ -127,9 +129,8 @@ def command(
     _remark(model, seed, options["random_seed"])
     adapt_to(model, options["adapt"])
     check = Check(model.checkpoint, count) if options["check"] else None
-    for place, sample in enumerate(_samples(model, seed, settings, options)):
-        if place == 0:
-            say(_origin(sample), dim=True)
+
+    def show(place: int, sample: Sample) -> None:
         interrupted = _deliver(sample, streaming=count == 1 and not output and not as_json)
         if not output and not as_json and (picture := sample.picture(*_screen())):
             say(picture)
@@ -146,6 +147,12 @@ def command(
             print_json(record)
         if interrupted:
             raise KeyboardInterrupt
+
+    for place, sample in enumerate(_samples(model, seed, settings, options)):
+        if place == 0:
+            say(_origin(sample), dim=True)
+        with uninterrupted() if count > 1 else contextlib.nullcontext():  # a sole sample is drawn while it is shown
+            show(place, sample)
     if check:
         check.close()
 
