@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from seqgen.decoding.rules import build_rules
 from seqgen.generation import SampleSettings
 from seqgen.likelihood import mean_nats
 from seqgen.modalities import Modality
@@ -140,9 +139,8 @@ def draw_samples(
     Raises:
         UsageError: settings that this model has no use for.
     """
-    way = choose_way(model, opening, settings, many)
     task = Task(model, opening, settings, ground_of(tokenizer, settings, opening), random_seed)
-    build_rules(settings.rules, task.ground)  # refuses what cannot be, before anything is drawn
+    way = choose_way(task, many)
 
     def new() -> Writing:
         return modality.writing(modality, tokenizer, settings, opening, seed)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from seqgen.decoding.phrases import build_phrases
-from seqgen.decoding.rules import PREFERENCE, WINDOW, Ground, bend, build_rules
+from seqgen.decoding.rules import PREFERENCE, WINDOW, Ground, bend, build_rules, rules_on
 from seqgen.errors import UsageError
 from seqgen.generation import TILE, Draws, SampleSettings, choose, generate, masked
 from seqgen.likelihood import divergence
@@ -115,15 +115,17 @@ def ground_of(tokenizer: Tokenizer, settings: SampleSettings, opening: Opening) 
     return Ground(sizes=sizes, given=given, length=settings.length, least=settings.min_length or 0, phrases=phrases)
 
 
-def choose_way(model: Model, opening: Opening, settings: SampleSettings, many: bool) -> Way:
-    """The fastest way there is for a model: the compiled one for plain networks on a processor that recall nothing of the seed.
+def choose_way(task: Task, many: bool) -> Way:
+    """The fastest way there is: the compiled one for plain networks on a processor that recall nothing of the seed.
 
     Raises:
-        UsageError: another precision than float32 was asked for, and there is no compiled way.
+        UsageError: another precision than float32 was asked for, and there is no compiled way; or a rule lacks what it needs.
     """
+    model, opening, settings = task.model, task.opening, task.settings
+    rules = rules_on(settings.rules, task.ground)
     recalls = settings.recall and model.recall is not None and len(opening.ids) > LEAST_SEED
     network = None if model.device.type != "cpu" or recalls or not is_available() else model.plain()
-    if network is not None and fits(network):
+    if network is not None and fits(network, rules):
         fast = "int8" if many and has_fast_bytes() else "float32"
         return NativeWay(model, network, fast if settings.precision == "auto" else settings.precision)
     if settings.precision not in ("auto", "float32"):

@@ -15,9 +15,11 @@ import torch
 import seqgen
 from seqgen import sampling
 from seqgen.api import Loaded
+from seqgen.decoding import rules
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import UsageError
 from seqgen.generation import SampleSettings
+from seqgen.native import streams
 from seqgen.native.streams import is_available
 from seqgen.sampling import CHUNK, ground_of
 from seqgen.tokenizers import Opening
@@ -59,8 +61,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def settings(length: int | None = 30, **more: Any) -> SampleSettings:
-    rules = {name: more.pop(name) for name in list(more) if name in RuleSettings.__dataclass_fields__}
-    return SampleSettings(rules=RuleSettings(**rules), length=length, **more)
+    bent = {name: more.pop(name) for name in list(more) if name in RuleSettings.__dataclass_fields__}
+    return SampleSettings(rules=RuleSettings(**bent), length=length, **more)
 
 
 def texts(model: Loaded, wanted: SampleSettings, indices: range | list[int], seed: str = "the ") -> list[str]:
@@ -102,7 +104,7 @@ def test_float32_is_the_same_alone_and_among_many(model: Loaded) -> None:
 
 @needs_compiler
 def test_both_ways_draw_the_same(model: Loaded, pieces: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = {
+    bent = {
         "top_k": 30,
         "top_p": 0.98,
         "no_repeat": 6,
@@ -110,7 +112,7 @@ def test_both_ways_draw_the_same(model: Loaded, pieces: Loaded, monkeypatch: pyt
         "prefer": ("old",),
         "repetition_penalty": 1.05,
     }
-    variants: list[dict[str, Any]] = [{}, rules, {"final_temperature": 1.5}]
+    variants: list[dict[str, Any]] = [{}, bent, {"final_temperature": 1.5}]
     cases = [
         (loaded, settings(60, **some, precision="float32"))
         for loaded, some in itertools.product((model, pieces), variants)
@@ -181,17 +183,32 @@ def test_a_precision_that_is_not_to_be_had_is_refused(model: Loaded, monkeypatch
         next(model.samples("a", settings(precision="int8"), 1))
 
 
-def test_a_long_seed_that_is_recalled_is_left_to_torch(model: Loaded) -> None:
-    recalling = model.model.recall
-    model.model.recall = torch.zeros(1)
-    try:
-        assert not isinstance(
-            sampling.choose_way(model.model, Opening([0] * 200), settings(), False), sampling.NativeWay
-        )
-        short = sampling.choose_way(model.model, Opening([0] * 20), settings(), False)
-        assert isinstance(short, sampling.NativeWay) or not is_available()
-    finally:
-        model.model.recall = recalling
+def way_for(model: Loaded, symbols: int, wanted: SampleSettings) -> str:
+    opening = Opening([0] * symbols)
+    task = sampling.Task(model.model, opening, wanted, ground_of(model.tokenizer, wanted, opening), 0)
+    return sampling.choose_way(task, False).path
+
+
+@needs_compiler
+def test_a_long_seed_that_is_recalled_is_left_to_torch(model: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model.model, "recall", torch.zeros(1))
+    assert way_for(model, 200, settings()) == "single"
+    assert way_for(model, 20, settings()) == way_for(model, 200, settings(recall=False)) == "native"
+
+
+@needs_compiler
+def test_a_rule_and_a_cell_that_the_compiled_path_does_not_know_are_left_to_torch(
+    model: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(streams.RULES) == set(rules.RULES), (
+        "what is missing there is slower; what is too much there is a mistake"
+    )
+    monkeypatch.setitem(rules.RULES, "new", lambda settings, ground: lambda logits, history: logits)
+    assert way_for(model, 3, settings()) == "single"
+    monkeypatch.delitem(rules.RULES, "new")
+    assert way_for(model, 3, settings()) == "native"
+    monkeypatch.setattr(streams, "CELLS", ("gru", "rnn"))
+    assert way_for(model, 3, settings()) == "single"
 
 
 def test_ranked_samples_are_as_surprising_as_real_text(model: Loaded) -> None:

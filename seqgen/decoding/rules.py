@@ -248,8 +248,13 @@ def build_rules(settings: RuleSettings, ground: Ground) -> list[Rule]:
     Raises:
         UsageError: a temperature that changes along a sample of unknown length.
     """
-    made = (make(settings, ground) for make in RULES.values())
-    return [rule for rule in made if rule is not None]
+    return list(rules_on(settings, ground).values())
+
+
+def rules_on(settings: RuleSettings, ground: Ground) -> dict[str, Rule]:
+    """The same by their names."""
+    made = {name: make(settings, ground) for name, make in RULES.items()}
+    return {name: rule for name, rule in made.items() if rule is not None}
 
 
 def bend(logits: Tensor, history: Tensor, chain: Sequence[Rule]) -> Tensor:

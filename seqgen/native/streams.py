@@ -6,7 +6,7 @@ What a stream draws depends on nothing beside it: not on how many there are, nor
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ctypes import POINTER, Structure, c_double, c_float, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ PRECISIONS = ("float32", "int8")
 SOURCE = Path(__file__).with_name("streams.c")
 CELLS = ("lstm", "gru", "rnn")
 """In the order of their numbers in the C source."""
+RULES = ("phrases", "min_length", "no_repeat", "repetition_penalty", "temperature", "top_k", "top_p", "min_p")
+"""Those of `decoding/rules.py` that the C source knows, in its order."""
 ROOM = 1024
 """Symbols that a history has room for at first."""
 MOST_SYMBOLS, MOST_HIDDEN = 1 << 15, 1 << 12
@@ -103,9 +105,10 @@ def has_fast_bytes() -> bool:
     return library is not None and bool(library.has_int8())
 
 
-def fits(network: PlainNetwork) -> bool:
-    """Whether the compiled path takes a network."""
-    return len(network.output) <= MOST_SYMBOLS and network.hidden <= MOST_HIDDEN
+def fits(network: PlainNetwork, rules: Collection[str]) -> bool:
+    """Whether the compiled path knows a network's cell and these rules by their names, and has room for it."""
+    known = network.cell in CELLS and set(rules) <= set(RULES)
+    return known and len(network.output) <= MOST_SYMBOLS and network.hidden <= MOST_HIDDEN
 
 
 class Drawer:
