@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the program does; before torch is loaded
+_CACHE = tempfile.TemporaryDirectory(prefix="seqgen-tests-")  # gone when the tests are over
+os.environ["SEQGEN_CACHE"] = _CACHE.name  # for what modules of tests look up when they are imported
 
 import sys
 from pathlib import Path
