@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.commands import SMALL, Run
+import seqgen
+from tests.commands import Run
 from tests.texts import verse
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "verse.txt").write_text(verse(6000), encoding="utf-8")
+    settings: dict[str, dict[str, Any]] = {
+        "model": {"hidden": 12},
+        "training": {"lanes": 4, "window": 16, "dtype": "float32", "threads": 1},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
+        return seqgen.train(folder / "verse.txt", steps=64, settings=settings, out=folder / "verse").checkpoint
+
+
 @pytest.fixture(autouse=True)
-def _trained(run: Run) -> None:
-    Path("verse.txt").write_text(verse(6000), encoding="utf-8")
-    assert run("train", "verse.txt", "--steps", "64", *SMALL, "-q").code == 0
+def _at_hand(trained: Path) -> None:
+    shutil.copytree(trained, "checkpoints/verse")
 
 
 def sample(run: Run, *options: str) -> list[dict[str, object]]:
