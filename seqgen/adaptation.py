@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,10 @@ TOGETHER = 16
 """Segments whose predictions are handed out at once."""
 LEAST = 32
 """Symbols that a text must have for a model to learn from it before it writes."""
+TOLD = 10_000
+"""Symbols from which on people are told before anything is read."""
+LONG = 3.0
+"""Seconds of reading from which on people are told how far it is."""
 MOST = 500_000
 """Symbols that it may have: more is a matter of minutes, and of a training."""
 
@@ -193,18 +197,28 @@ class Adaptation:
         characters: or notes, that it has.
         passes: how often it was read.
         before: the surprise of the text without learning, in the unit.
-        while_reading: the same as it was read for the first time, each segment before it was learned.
-        unit: of both.
+        while_reading: the same as it was read for the first time, each segment before it was learned; of a text that is a
+            single segment that is the same.
+        after: the same by the weights that have learned it.
+        unit: of all three.
     """
 
     characters: int
     passes: int
     before: float
     while_reading: float
+    after: float
     unit: Unit
 
 
-def adapt(model: Model, tokenizer: Tokenizer, split: Split, name: str, passes: int) -> Adaptation:
+def adapt(
+    model: Model,
+    tokenizer: Tokenizer,
+    split: Split,
+    name: str,
+    passes: int,
+    announce: Callable[[str], None] = lambda words: None,
+) -> Adaptation:
     """Lets a model learn from a text, and leaves it so.
 
     Args:
@@ -213,6 +227,7 @@ def adapt(model: Model, tokenizer: Tokenizer, split: Split, name: str, passes: i
         split: the text.
         name: what it is called.
         passes: how often it is read.
+        announce: is told of what takes a while.
 
     Raises:
         DataError: it is too short or too long.
@@ -223,9 +238,17 @@ def adapt(model: Model, tokenizer: Tokenizer, split: Split, name: str, passes: i
     if len(split) > MOST:
         what = f"{len(split):,} symbols are too many to be learned one after another, {MOST:,} at most"
         raise DataError(what, where=name, hint="Train on it: seqgen train FILE --init-from CHECKPOINT")
+    if len(split) > TOLD:
+        announce(f"learning from {split.characters:,} {tokenizer.unit.counted}s, {passes} times")
     with torch_settings(1, model.device.type):
-        before = COURSES[model.name].still(model, split)
-        adapter = Adapter(model)
-        first, *_ = [math.fsum(adapter.read(split.ids).tolist()) for _ in range(passes)]
+        still = COURSES[model.name].still
+        before, adapter, nats = still(model, split), Adapter(model), []
+        for number in range(passes):
+            began = time.perf_counter()
+            nats.append(math.fsum(adapter.read(split.ids).tolist()))
+            seconds = time.perf_counter() - began
+            if number + 1 < passes and seconds > LONG:
+                announce(f"read {number + 1} of {passes} times, {seconds:.0f} s each")
+        after = still(model, split)
     scale = tokenizer.unit.scale / max(1, split.characters)
-    return Adaptation(split.characters, passes, before * scale, first * scale, tokenizer.unit)
+    return Adaptation(split.characters, passes, before * scale, nats[0] * scale, after * scale, tokenizer.unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -232,13 +232,16 @@ class Loaded:
         self._judge = self._judge or open_judge(self.checkpoint)
         return self._judge.judge(text, seed)
 
-    def adapt(self, *corpora: str, passes: int = PASSES) -> Adaptation:
+    def adapt(
+        self, *corpora: str, passes: int = PASSES, announce: Callable[[str], None] = lambda words: None
+    ) -> Adaptation:
         """Lets the model learn from a text, of the kind that it was trained on, until it is loaded again. The checkpoint stays
         as it is.
 
         Args:
             corpora: files, folders or names of cards, as for a training.
             passes: how often they are read.
+            announce: is told of what takes a while.
 
         Raises:
             DataError: there is nothing in them that it can learn from.
@@ -247,11 +250,9 @@ class Loaded:
         try:
             split = read_split(corpora, recipe.corpus, recipe.tokenizer, self.tokenizer, None)
         except DataError as error:  # its hint is for those who train
-            hint = (
-                f"A model learns from more of its own kind ({self.modality.title}), text in {recipe.corpus.encoding}."
-            )
+            hint = f"This model can learn from {self.modality.title}: a file, a folder, or a name that seqgen corpus list shows."
             raise DataError(error.what, where=error.where, hint=hint) from error
-        return adapt(self.model, self.tokenizer, split, ", ".join(corpora), passes)
+        return adapt(self.model, self.tokenizer, split, ", ".join(corpora), passes, announce)
 
     def evaluate(self, *corpora: str, split: str | None = None, dynamic: bool = False) -> Evaluation:
         """How well the model predicts a split of the corpus that it was trained on, or the whole of another text.

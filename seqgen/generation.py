@@ -45,6 +45,9 @@ class SampleSettings(Limits):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        first, last = self.rules.temperature, self.rules.final_temperature
+        if self.length is None and last not in (None, first):
+            raise UsageError("a temperature that changes along the sample needs its length", hint="Give -n, too.")
         if self.precision not in PRECISIONS:
             raise UsageError(f"unknown precision {self.precision!r}", hint=f"One of: {', '.join(PRECISIONS)}.")
 

@@ -98,13 +98,14 @@ class TextJudge:
 
     def judge(self, text: str, seed: str = "") -> Originality:
         """Of a text without its seed; of a long one the first `LONGEST` characters."""
+        is_document = len(text) <= LONGEST and self._passages.holds_document(text)
         text = text.removeprefix(seed)[:LONGEST]
         lengths = self._passages.match(text)
         left = np.arange(len(text), 0, -1)
         shares = {n: _share(lengths, left, n) for n in NGRAMS}
         longest = self._run(text, lengths) if len(text) and lengths.max() else None
         ordinary = ordinary_of(self._held_out, len(text))
-        return Originality("character", "run", "text", len(text), longest, shares, ordinary)
+        return Originality("character", "run", "text", len(text), longest, shares, ordinary, is_document=is_document)
 
     def _run(self, text: str, lengths: Lengths) -> Run:
         first = int(np.argmax(lengths))

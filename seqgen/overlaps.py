@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+REPEATED = 8
+"""Characters that are all the same from which on they are counted and not shown."""
 SHOWN = 100
 """Characters of a passage that are told in words; JSON has all of them."""
 
@@ -103,6 +105,7 @@ class Originality:
         shares: of its n-grams, those that stand there, by n; None: it is too short for any.
         ordinary: the same of held-out text; None: the corpus holds nothing out.
         further: other passages by their names, for `--json`.
+        is_document: whether the whole, its seed included, is one of the training documents; of music it is not looked at.
     """
 
     unit: str
@@ -113,12 +116,14 @@ class Originality:
     shares: Mapping[int, float | None]
     ordinary: Ordinary | None
     further: Mapping[str, Run | None] = field(default_factory=dict)
+    is_document: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
         return {
             "unit": self.unit,
             "length": self.length,
+            "is_document": self.is_document,
             "longest": self.longest.to_dict() if self.longest else None,
             **{name: run.to_dict() if run else None for name, run in self.further.items()},
             "shares": _named(self.shares),
@@ -132,6 +137,7 @@ class Originality:
             return [f"nothing of it stands in {where}"]
         size, known = self.longest.length, self.ordinary
         whole = ", all of it" if size == self.length else ""
+        whole = ", all of it, and a training document as a whole" if self.is_document else whole
         held_out = f"held-out {self.matter}"
         beside = f"; {held_out}: {known.mean:.0f} on average, {known.longest:,} at most" if known else ""
         lines = [f"longest {self.what} that stands in {where}: {_count(size, self.unit)}{whole}{self.longest}{beside}"]
@@ -171,8 +177,9 @@ def summary(found: Sequence[Originality]) -> str:
     """Many samples in a line."""
     lengths = [one.longest.length if one.longest else 0 for one in found]
     first = found[0]
+    average = _count(round(sum(lengths) / len(lengths)), first.unit)
     line = (
-        f"{len(found)} samples: the longest {first.what} has {sum(lengths) / len(lengths):.0f} {first.unit}s on average, "
+        f"{len(found)} samples: the longest {first.what} has {average} on average, "
         f"{max(lengths):,} at most (sample {lengths.index(max(lengths)) + 1})"
     )
     known = [one.ordinary for one in found if one.ordinary]
@@ -184,6 +191,8 @@ def summary(found: Sequence[Originality]) -> str:
 
 def shorten(text: str) -> str:
     """A passage on one line, its middle left out where it is long."""
+    if len(text) > REPEATED and text == text[0] * len(text):
+        return f"{len(text):,} times {text[0]!r}"
     line = text.replace("\n", "\\n").replace("\t", "\\t")
     half = SHOWN // 2
     return line if len(line) <= SHOWN else f"{line[:half]} \u2026 {line[-half:]}"

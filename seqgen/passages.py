@@ -124,6 +124,12 @@ class Passages:
         lines, characters = self._counts(place) - self._counts(begin)
         return Found(document, int(characters), int(lines), after - first)
 
+    def holds_document(self, text: str) -> bool:
+        """Whether a text is one of the training documents as a whole."""
+        whole = bytes_of(text) + SEPARATOR
+        at_first = self._text[: len(whole)] == whole
+        return at_first or self._count_known(SEPARATOR + whole) == len(whole) + 1
+
     def _reach(self, data: bytes, starts: memoryview, first: int, known: int) -> int:
         """Up to which character the longest known passage goes that begins with the first one.
 

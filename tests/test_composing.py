@@ -103,8 +103,8 @@ def test_a_seed_that_is_no_music_is_refused(seed: str) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
-    [({"stop": ("x",)}, "stop is for text"),
-         ({"until": "line"}, "until is for text"), ({"min_length": 5}, "min-length is for text"),
+    [({"stop": ("x",)}, "--stop is for text"),
+         ({"until": "line"}, "--until is for text"), ({"min_length": 5}, "--min-length is for text"),
          ({"key": "H"}, "'H' is not a key"), ({"metre": "3"}, "'3' is not a metre"),
      ({"metre": "9/8"}, "has not learned the metre 9/8"), ({"pitches": "C3"}, "'C3' is not a range"),
      ({"pitches": "C5-C4"}, "'C5-C4' is not a range"), ({"pitches": "H1-C4"}, "'H1'"), ({"pitches": "-"}, "is not a range"),

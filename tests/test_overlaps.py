@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from seqgen.overlaps import SHOWN, Ordinary, Originality, Place, Run, percent, shorten, summary
@@ -11,13 +13,13 @@ PLACE = Place(12, "poems/a.txt", details={"line": 12, "offset": 300})
 
 def overlap(length: int, share: float | None = 0.02, ordinary: bool = True) -> Originality:
     known = Ordinary(200, 500, 31.2, 58, {20: 0.05, 50: None}) if ordinary else None
-    run = Run(length, "x" * length, {"start": 5}, PLACE, 1) if length else None
+    run = Run(length, ("xy" * length)[:length], {"start": 5}, PLACE, 1) if length else None
     return Originality("character", "run", "text", 500, run, {20: share, 50: 0.0}, known)
 
 
 def test_it_is_told_in_two_lines_beside_held_out_text() -> None:
     assert overlap(43).words() == [
-        f"longest run that stands in the training text: 43 characters, \u201c{'x' * 43}\u201d, poems/a.txt line 12; "
+        f"longest run that stands in the training text: 43 characters, \u201c{'xy' * 21}x\u201d, poems/a.txt line 12; "
         "held-out text: 31 on average, 58 at most",
         "2 % of its runs of 20 characters stand there; held-out text: 5 %",
     ]
@@ -68,7 +70,19 @@ def test_plain_data_has_all_of_it() -> None:
     assert overlap(2).to_dict() == {
         "unit": "character",
         "length": 500,
-        "longest": {"length": 2, "text": "xx", "start": 5, "places": 1, "source": PLACE.to_dict()},
+        "is_document": False,
+        "longest": {"length": 2, "text": "xy", "start": 5, "places": 1, "source": PLACE.to_dict()},
         "shares": {"20": 0.02, "50": 0.0},
         "held_out": {"stretches": 200, "length": 500, "mean": 31.2, "longest": 58, "shares": {"20": 0.05, "50": None}},
     }
+
+
+def test_a_character_that_is_repeated_is_counted() -> None:
+    assert shorten(" " * 46) == "46 times ' '"
+    assert shorten("xx") == "xx"
+
+
+def test_a_sample_that_is_a_document_is_told_as_one() -> None:
+    whole = dataclasses.replace(overlap(500), is_document=True)
+    assert "all of it, and a training document as a whole" in whole.words()[0]
+    assert whole.to_dict()["is_document"] is True and overlap(500).to_dict()["is_document"] is False

@@ -127,3 +127,10 @@ def test_what_is_damaged_is_not_opened(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-5])
     with pytest.raises((ValueError, EOFError)):
         Passages(tmp_path)
+
+
+@given(documents=st.lists(TEXTS, max_size=4), text=TEXTS)
+def test_a_whole_document_is_known_from_a_part_of_one(documents: list[str], text: str) -> None:
+    known = indexed(documents)
+    for asked in (text, *documents, "".join(documents)):
+        assert known.holds_document(asked) == (asked in documents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from seqgen.cli.common import say
+from seqgen.cli.common import say, tell
 from seqgen.errors import SeqgenError
 from seqgen.originality import open_judge
 from seqgen.overlaps import summary
@@ -48,13 +48,13 @@ class Check:
         self._found.append(found)
         number = f"sample {sample.index + 1}: " if self._count > 1 else ""
         lines = found.words()
-        say(f"{number}{lines[0]}")
+        tell(f"{number}{lines[0]}")
         if not number:
             for line in lines[1:]:
-                say(line)
+                tell(line)
         return {"originality": {**found.to_dict(), "seconds": seconds}}
 
     def close(self) -> None:
         """Says what many samples come to."""
         if len(self._found) > 1:
-            say(summary(self._found))
+            tell(summary(self._found))

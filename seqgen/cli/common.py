@@ -85,13 +85,14 @@ def adapt_to(model: Loaded, file: str | None) -> None:
     Raises:
         DataError: there is nothing in it that the model can learn from.
     """
-    if file is not None:
-        found = model.adapt(file)
-        say(
-            f"learned from {file}: {found.characters:,} {found.unit.counted}s, passes {found.passes}; {found.unit.name}: "
-            f"{found.before:.3f} without learning, {found.while_reading:.3f} as they were first read",
-            dim=True,
-        )
+    if file is None:
+        return
+    found = model.adapt(file, announce=lambda words: say(words, dim=True))
+    say(
+        f"learned from {file}: {found.characters:,} {found.unit.counted}s, passes {found.passes}; {found.unit.name}: "
+        f"{found.before:.3f} before, {found.while_reading:.3f} as it was first read, {found.after:.3f} after",
+        dim=True,
+    )
 
 
 def checkpoint_argument(command: Command) -> Command:
@@ -109,6 +110,11 @@ def say(message: str, **style: Any) -> None:
     context = click.get_current_context(silent=True)
     if not (context and context.find_root().meta.get("quiet")):
         click.secho(escape(message), err=True, **style)
+
+
+def tell(message: str) -> None:
+    """A finding that was asked for, beside a result on stdout: on stderr, also with `--quiet`."""
+    click.echo(escape(message), err=True)
 
 
 def is_quiet() -> bool:

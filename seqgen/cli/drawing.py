@@ -27,6 +27,8 @@ Option = Callable[[Any], Any]
 def _temperatures(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float | None]:
     """A temperature, or two of them: `0.5..1.2`."""
     first, slope, last = value.partition("..")
+    if last.startswith("."):  # of three dots nobody knows what is meant
+        last = "three dots"
     try:
         return float(first), float(last) if slope else None
     except ValueError:

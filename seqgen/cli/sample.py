@@ -128,6 +128,10 @@ def command(
     model.check_suffixes(suffixes, rendering)
     _remark(model, seed, options["random_seed"])
     adapt_to(model, options["adapt"])
+    if options["adapt"] and not seed and _is_text(model):
+        say(
+            "hint: a sample without --seed begins as the training text does; with a word from the file it goes on in its manner"
+        )
     check = Check(model.checkpoint, count) if options["check"] else None
 
     def show(place: int, sample: Sample) -> None:
@@ -138,6 +142,8 @@ def command(
         rendered = [sample.render(suffix, rendering) for suffix in suffixes]  # all of them, before any is written
         for path, data in zip(files, rendered, strict=True):
             _put(path, data)
+        if interrupted and output:
+            say("interrupted: this is what was drawn so far", fg="yellow")
         if not as_json and not output and count > 1:
             write(sample.text + ("\n\n" if "\n" in sample.text.rstrip("\n") else "\n"))
         originality = check.look(sample, interrupted) if check else {}
@@ -157,10 +163,14 @@ def command(
         check.close()
 
 
+def _is_text(model: Loaded) -> bool:
+    """Whether it writes text; of music, a number is a note."""
+    return model.tokenizer.unit.matter == "text"
+
+
 def _remark(model: Loaded, seed: str, random_seed: int | None) -> None:
     """Says what may not be meant in a seed."""
-    is_text = model.tokenizer.unit.matter == "text"  # of music, a number is a note
-    if is_text and seed.strip().isdigit() and random_seed is None:
+    if _is_text(model) and seed.strip().isdigit() and random_seed is None:
         say(
             f"hint: --seed {seed} is text that the sample grows from; the random number generator's seed is --random-seed"
         )
@@ -172,8 +182,10 @@ def _remark(model: Loaded, seed: str, random_seed: int | None) -> None:
 def _samples(model: Loaded, seed: str, settings: SampleSettings, options: dict[str, Any]) -> Iterator[Sample]:
     count, random_seed, index, of = (options[name] for name in ("count", "random_seed", "index", "rank"))
     if of is not None:
-        if index is not None or of < count:
-            raise click.UsageError("--rank N draws N samples, at least --count, and chooses among them: so no --index.")
+        if index is not None:
+            raise click.UsageError("--rank chooses among many samples, --index names one. Give only one of them.")
+        if of < count:
+            raise click.UsageError(f"--rank {of} is below --count {count}: it says how many are drawn to choose among.")
         return iter(model.ranked(seed, settings, count, of, random_seed))
     if index is not None and count > 1:
         raise click.UsageError("--index is one sample of many: give no --count.")

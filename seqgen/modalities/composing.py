@@ -48,7 +48,7 @@ class Composition:
         for name in ("stop", "until", "min_length"):
             if getattr(limits, name):
                 option = name.replace("_", "-")
-                raise UsageError(f"{option} is for text; music ends at --bars or -n", hint=f"Leave --{option} out.")
+                raise UsageError(f"--{option} is for text; music ends at --bars or -n", hint=f"Leave --{option} out.")
         assert isinstance(tokenizer, ScoreTokenizer)
         self._tokenizer, self._limits, self.seed = tokenizer, limits, seed
         self._guide = tokenizer.guide(_wanted(limits, parse_seed(seed)))
