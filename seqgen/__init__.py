@@ -18,6 +18,8 @@ from seqgen.errors import CheckpointError, DataError, SeqgenError, TrainingError
 
 if TYPE_CHECKING:
     from seqgen.api import Loaded, load
+    from seqgen.decoding.rules import RuleSettings
+    from seqgen.generation import SampleSettings
     from seqgen.progress import Outcome, Progress
     from seqgen.recipe import Recipe
     from seqgen.replying import Reply, ReplySettings
@@ -37,7 +39,9 @@ __all__ = [
     "Recipe",
     "Reply",
     "ReplySettings",
+    "RuleSettings",
     "Sample",
+    "SampleSettings",
     "Score",
     "SeqgenError",
     "TrainingError",
@@ -50,6 +54,8 @@ __all__ = [
 _HOMES = {
     "Loaded": "api",
     "Sample": "samples",
+    "SampleSettings": "generation",
+    "RuleSettings": "decoding.rules",
     "Next": "surprises",
     "Score": "surprises",
     "load": "api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,24 +62,33 @@ class Loaded:
         seed: str = "",
         *,
         length: int | None = None,
+        min_length: int | None = None,
+        until: str | None = None,
         temperature: float = 0.8,
         top_k: int | None = None,
         top_p: float | None = None,
         min_p: float | None = None,
-        stop: tuple[str, ...] = (),
+        stop: Sequence[str] = (),
+        ban: Sequence[str] = (),
+        prefer: Sequence[str] = (),
         recall: bool = True,
         random_seed: int | None = None,
     ) -> Sample:
-        """One sample as an iterator of pieces of text, the seed first: ``"".join(model.sample("def "))``.
+        """One sample as an iterator of pieces of text, the seed first: ``"".join(model.sample("def "))``. `samples` takes all
+        that there is to set.
 
         Args:
             seed: what it grows from.
             length: characters to write at most; None: until a document or a sentence ends.
+            min_length: characters before which it does not end by itself.
+            until: `line`, `sentence` or `document`: where it ends.
             temperature: see `RuleSettings`, as for `top_k`, `top_p` and `min_p`.
             top_k: among the likeliest so many.
             top_p: among the likeliest with this probability together.
             min_p: among those at least this share as likely as the likeliest.
             stop: end before the first of these texts.
+            ban: texts that are never written.
+            prefer: texts that become likelier.
             recall: use the names and phrases of a long seed again, if the model has learned to recall.
             random_seed: for a sample that can be repeated.
 
@@ -86,8 +96,9 @@ class Loaded:
             UsageError: a setting that cannot be meant.
             DataError: the seed cannot be read.
         """
-        rules = RuleSettings(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-        settings = SampleSettings(rules=rules, length=length, stop=tuple(stop), recall=recall)
+        bent = RuleSettings(temperature, None, top_k, top_p, min_p, ban=tuple(ban), prefer=tuple(prefer))
+        limits = SampleSettings(length, tuple(stop), until, min_length)
+        settings = dataclasses.replace(limits, rules=bent, recall=recall)
         return next(self.samples(seed, settings, count=1, random_seed=random_seed))
 
     def samples(

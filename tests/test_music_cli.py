@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import pytest
@@ -484,7 +485,10 @@ def test_an_error_in_a_seed_says_where_it_stands(run: Run, model: str) -> None:
 def test_an_interrupted_and_resumed_training_of_voices_ends_with_the_same_weights(model: str, stop_after: int) -> None:
     fill("c")
     # Of two arithmetics the faster one would be measured for each of the trainings, which on a busy machine may differ.
-    settings = {"model": {"hidden": 16, "embedding": 16}, "training": {"lanes": 4, "window": 16, "dtype": "float32"}}
+    settings: dict[str, dict[str, Any]] = {
+        "model": {"hidden": 16, "embedding": 16},
+        "training": {"lanes": 4, "window": 16, "dtype": "float32"},
+    }
     whole = seqgen.train("c", steps=12, name="whole", threads=2, settings=settings)
     stopped = seqgen.train("c", steps=12, name="stopped", threads=2, settings=settings, progress=CtrlC(stop_after))
     assert not stopped.finished

@@ -166,6 +166,18 @@ def test_the_rules_keep_exactly_what_they_should(
 
 
 @needs_compiler
+@pytest.mark.parametrize("history", [[1, 2, 3, 1, 2], [0, 1, 2, 3, 0, 1, 2], [1, 2, 3] + [0] * 7 + [1, 2]])
+def test_no_run_comes_twice_wherever_it_stands(history: list[int]) -> None:
+    library = load_library(SOURCE)
+    assert library is not None
+    chain = Chain(RuleSettings(temperature=1.0, no_repeat=3), Ground(sizes=torch.zeros(4, dtype=torch.long)))
+    read, logits = np.array(history, np.int32), np.zeros(4, np.float32)
+    stream = streams._Stream(None, None, read.ctypes.data, len(read), 0, 0)
+    library.bent(ctypes.byref(chain.c_rules), ctypes.byref(stream), 4, ctypes.c_void_p(logits.ctypes.data))
+    assert np.flatnonzero(logits == -np.inf).tolist() == [3]
+
+
+@needs_compiler
 def test_what_is_drawn_follows_the_probabilities() -> None:
     model = network(symbols=5)
     first = begin(model, "float32", 4000).draw(numbers(4000, 1))[:, 0]

@@ -166,6 +166,15 @@ def test_what_a_seed_holds_already_is_not_counted_as_written(pieces: Loaded, way
     assert ground_of(pieces.tokenizer, settings(), opening).given == len(opening.taken_back.decode())
 
 
+def test_what_is_asked_for_in_python_is_what_the_sample_has(model: Loaded, way: str) -> None:
+    asked = {"length": 80, "min_length": 5, "until": "line", "top_k": 9, "ban": ["e"], "prefer": ["oo"], "stop": ["zz"]}
+    sample = model.sample("the ", random_seed=4, temperature=0.9, **asked)  # type: ignore[arg-type]
+    bent = RuleSettings(0.9, top_k=9, ban=("e",), prefer=("oo",))
+    same = SampleSettings(length=80, min_length=5, until="line", stop=("zz",), rules=bent)
+    assert "".join(sample) == "".join(next(model.samples("the ", same, 1, 4)))
+    assert "e" not in sample.continuation and seqgen.SampleSettings is SampleSettings
+
+
 def test_of_no_samples_there_are_none(model: Loaded, way: str) -> None:
     assert list(model.samples("a", settings(), 0)) == []
 
