@@ -178,6 +178,20 @@ def test_no_run_comes_twice_wherever_it_stands(history: list[int]) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize(("written", "temperature"), [(-3, 0.5), (0, 0.5), (5, 1.0), (10, 1.5), (100, 1.5)])
+def test_the_temperature_stays_between_its_ends(written: int, temperature: float) -> None:
+    library = load_library(SOURCE)
+    assert library is not None
+    library.bent.restype = ctypes.c_double
+    sizes = torch.ones(4, dtype=torch.long)
+    chain = Chain(RuleSettings(temperature=0.5, final_temperature=1.5), Ground(sizes=sizes, length=10))
+    read, logits = np.zeros(1, np.int32), np.zeros(4, np.float32)
+    stream = streams._Stream(None, None, read.ctypes.data, 1, written, 0)
+    found = library.bent(ctypes.byref(chain.c_rules), ctypes.byref(stream), 4, ctypes.c_void_p(logits.ctypes.data))
+    assert found == pytest.approx(temperature)
+
+
+@needs_compiler
 def test_what_is_drawn_follows_the_probabilities() -> None:
     model = network(symbols=5)
     first = begin(model, "float32", 4000).draw(numbers(4000, 1))[:, 0]
