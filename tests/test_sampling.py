@@ -250,6 +250,24 @@ def test_music_refuses_texts(tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_interrupted_it_hands_out_what_has_begun_and_nothing_else(model: Loaded) -> None:
+    wanted = settings(20_000, min_length=20_000)
+    opening = model.tokenizer.reopen(model.prompt("the "))
+    task = sampling.Task(model.model, opening, wanted, ground_of(model.tokenizer, wanted, opening), 0)
+    modality = model.modality
+    writings = (
+        (index, modality.writing(modality, model.tokenizer, wanted, opening, "the ")) for index in range(20 * CHUNK)
+    )
+    groups = sampling.choose_way(task, True).many(task, writings)
+    next(groups)
+    handed = [groups.throw(KeyboardInterrupt())]  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        handed.extend(groups)
+    assert handed and len(handed) < 19
+    assert all(writing.ids and writing.is_done() for group in handed for _, writing in group)
+
+
+@needs_compiler
 def test_who_stops_early_leaves_no_thread_behind(model: Loaded) -> None:
     before = threading.active_count()
     samples = model.samples("the ", settings(400), 40 * CHUNK, 3)
