@@ -239,6 +239,8 @@ class NativeWay:
                     if future.cancel():
                         continue
                     part = future.result()
+                    if not any(writing.ids for _, writing in part):  # it came to its turn only now
+                        continue
                     for _, writing in part:
                         writing.finish()
                     yield part
