@@ -284,6 +284,16 @@ def test_the_state_after_a_history_is_that_of_every_step(ids: list[int], text: s
     assert torch.equal(phrases.raises[found], phrases.raises[state])
 
 
+@pytest.mark.parametrize("snowmen", range(1, 6))
+def test_a_text_is_known_after_a_run_of_half_bytes(snowmen: int) -> None:
+    writes: list[bytes | int] = [b"", *range(16), b"v"]
+    phrases = build_phrases(writes, ["\N{SNOWMAN}v".encode()], [], 4.0)
+    assert phrases is not None
+    spelled = [1 + half for byte in "\N{SNOWMAN}".encode() for half in (byte >> 4, byte & 15)]
+    place = phrases.place(torch.tensor([spelled * snowmen]))
+    assert phrases.raises[place][0].isinf().nonzero().flatten().tolist() == [17]
+
+
 def test_words_of_other_alphabets_begin_after_a_border_too() -> None:
     phrases = build_phrases(
         [b"", "\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), b"a", b" "], [], ["\u00e9a".encode()], 4.0
