@@ -23,9 +23,8 @@ from seqgen.errors import UsageError
 from seqgen.models import Model
 from seqgen.models.recall import LEAST_SEED, Reminder
 from seqgen.tokenizers import DOCUMENT
-from seqgen.writing import Limits
+from seqgen.writing import PRECISIONS, Limits
 
-PRECISIONS = ("auto", "float32", "int8")
 TILE = 64
 """Samples that run side by side."""
 PREPARED_DRAWS = 256

@@ -226,18 +226,21 @@ class Score:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the spans as plain data, for `--json`."""
-        key, recalls = self.unit.key, bool(self.nats_without_recall)
+        """All but the spans as plain data, for `--json`; of an empty text there are no means."""
+        key, alone = self.unit.key, self.value_without_recall if self.nats_without_recall else self.value
+        means = {
+            key: self.value,
+            f"{key}_without_recall": alone,
+            "nats_per_symbol": self.nats_per_symbol,
+            "perplexity": self.perplexity,
+        }
         return {
             "bits": self.bits,
             "characters": None,
             "bits_per_character": None,
             f"{self.unit.counted}s": self.characters,
-            key: self.value,
             "unit": key,
-            "nats_per_symbol": self.nats_per_symbol,
-            "perplexity": self.perplexity,
-            f"{key}_without_recall": self.value_without_recall if recalls else self.value,
+            **{name: mean if len(self.nats) else None for name, mean in means.items()},
             "held_out": {key: self.held_out, f"{key}_without_recall": self.held_out_without_recall},
         }
 

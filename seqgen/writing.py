@@ -13,6 +13,10 @@ import numpy.typing as npt
 
 from seqgen.errors import UsageError
 
+WEIGHTS = ("float32", "int8")
+"""What weights may be while samples are drawn: as they were trained, or bytes with a scale for each row."""
+PRECISIONS = ("auto", *WEIGHTS)
+"""The same as a setting."""
 UNTIL = ("line", "sentence", "document")
 """Where a sample of text may end: with its first line, its first sentence (of code: block), or where the model ends it."""
 

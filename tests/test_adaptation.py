@@ -24,6 +24,7 @@ from seqgen.splits import Split
 from tests.commands import SMALL, Run
 from tests.exchanges import exchanges, write_tsv
 from tests.texts import verse
+from tests.trained import trained_on_verse
 
 Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
 SEGMENT = AdaptationSettings().segment
@@ -40,16 +41,7 @@ def _little_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small model of verse."""
-    folder = tmp_path_factory.mktemp("adapted")
-    (folder / "verse.txt").write_text(verse(20_000), encoding="utf-8")
-    small: dict[str, dict[str, Any]] = {
-        "model": {"hidden": 32, "embedding": 8},
-        "training": {"lanes": 4, "window": 32, "dtype": "float32", "threads": 1},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
-        seqgen.train(folder / "verse.txt", steps=200, settings=small, out=folder / "model")
-    return folder / "model"
+    return trained_on_verse(tmp_path_factory.mktemp("adapted"))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.tokenizers.bytes import ByteTokenizer
 from seqgen.tokenizers.characters import CharacterTokenizer
 from seqgen.writing import UNTIL
-from tests.texts import verse
+from tests.trained import trained_on_verse
 
 ALPHABET = "ab .\n"
 TOKENIZER = CharacterTokenizer(ALPHABET)
@@ -31,17 +31,7 @@ TOKENIZER = CharacterTokenizer(ALPHABET)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    folder = tmp_path_factory.mktemp("sampled")
-    (folder / "verse.txt").write_text(verse(20_000), encoding="utf-8")
-    small: dict[str, dict[str, Any]] = {
-        "model": {"hidden": 32, "embedding": 8},
-        "training": {"lanes": 4, "window": 32, "dtype": "float32", "threads": 1},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
-        return seqgen.load(
-            seqgen.train(folder / "verse.txt", steps=300, settings=small, out=folder / "model").checkpoint
-        )
+    return seqgen.load(trained_on_verse(tmp_path_factory.mktemp("sampled"), steps=300))
 
 
 def settings(length: int | None = 30, **rules: float) -> SampleSettings:

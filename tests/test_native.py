@@ -28,8 +28,9 @@ from seqgen.models import LanguageModel
 from seqgen.models.cells import CELLS
 from seqgen.native import compiling, streams
 from seqgen.native.compiling import find_compilers, load_library
-from seqgen.native.streams import PRECISIONS, SOURCE, Chain, Drawer, Streams
+from seqgen.native.streams import SOURCE, Chain, Drawer, Streams
 from seqgen.recipe import ModelSettings
+from seqgen.writing import WEIGHTS
 from tests.test_rules import SETUPS, SYMBOLS, Setup, some_histories, some_logits
 
 needs_compiler = pytest.mark.skipif(not streams.is_available(), reason="needs a C compiler")
@@ -75,7 +76,7 @@ def test_logits_are_those_of_plain_torch(cell: str, layers: int, hidden: int) ->
 
 @needs_compiler
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", WEIGHTS)
 def test_a_stream_does_not_depend_on_what_is_drawn_beside_it_or_at_once(cell: str, precision: str) -> None:
     model, uniform = network(cell), numbers(7, 60)
     all_of_them = begin(model, precision, 7)
@@ -96,7 +97,7 @@ def test_bytes_are_nearly_as_good_and_the_divergence_says_how_nearly() -> None:
     model = network(hidden=64)
     plain = model.plain()
     assert plain is not None
-    exact, bytes_ = (divergence(model, Drawer(plain, precision)) for precision in PRECISIONS)
+    exact, bytes_ = (divergence(model, Drawer(plain, precision)) for precision in WEIGHTS)
     assert exact < 1e-9 < bytes_ < 0.02
     broken = Drawer(plain, "int8")
     broken._packed[0][...] = np.roll(broken._packed[0], 1, axis=0)

@@ -9,26 +9,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import seqgen
 from tests.commands import Run
-from tests.texts import verse
+from tests.trained import trained_on_verse
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "verse.txt").write_text(verse(6000), encoding="utf-8")
-    settings: dict[str, dict[str, Any]] = {
-        "model": {"hidden": 12},
-        "training": {"lanes": 4, "window": 16, "dtype": "float32", "threads": 1},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
-        return seqgen.train(folder / "verse.txt", steps=64, settings=settings, out=folder / "verse").checkpoint
+    return trained_on_verse(tmp_path_factory.mktemp("trained"), steps=64, characters=6000)
 
 
 @pytest.fixture(autouse=True)

@@ -23,31 +23,21 @@ from seqgen.native import streams
 from seqgen.native.streams import is_available
 from seqgen.sampling import CHUNK, ground_of
 from seqgen.tokenizers import Opening
-from tests.texts import verse
+from tests.trained import SMALL, trained_on_verse
 
-SMALL: dict[str, dict[str, Any]] = {
-    "model": {"hidden": 32, "embedding": 8},
-    "training": {"lanes": 4, "window": 32, "dtype": "float32", "threads": 1},
-}
 needs_compiler = pytest.mark.skipif(not is_available(), reason="needs a C compiler")
-
-
-def trained(folder: Path, **more: dict[str, Any]) -> Loaded:
-    (folder / "verse.txt").write_text(verse(20_000), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
-        outcome = seqgen.train(folder / "verse.txt", steps=200, settings={**SMALL, **more}, out=folder / "model")
-    return seqgen.load(outcome.checkpoint)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    return trained(tmp_path_factory.mktemp("sampled"))
+    return seqgen.load(trained_on_verse(tmp_path_factory.mktemp("sampled")))
 
 
 @pytest.fixture(scope="module")
 def pieces(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    return trained(tmp_path_factory.mktemp("pieces"), tokenizer={"kind": "bpe", "vocabulary": 300})
+    return seqgen.load(
+        trained_on_verse(tmp_path_factory.mktemp("pieces"), tokenizer={"kind": "bpe", "vocabulary": 300})
+    )
 
 
 @pytest.fixture(params=["native", "torch"])

@@ -78,6 +78,8 @@ def test_top_gives_a_pipe_so_many_of_the_most_surprising(trained: str, run: Run)
 
 
 def test_next_gives_a_pipe_lines_of_its_own(trained: str, run: Run) -> None:
+    (told,) = run("score", trained, "", "--next", "3", "--json").json()
+    assert told["bits"] == 0 and told["perplexity"] is told["bits_per_character"] is told["nats_per_symbol"] is None
     lines = run("score", trained, "", "--next", "3").out.splitlines()
     following = seqgen.load(trained).next("", 3)
     assert [line.split("\t")[:2] for line in lines] == [["next", f"{one.probability:.6f}"] for one in following]

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqgen.cli.common import Command
-from seqgen.writing import UNTIL
+from seqgen.writing import PRECISIONS, UNTIL
 
 if TYPE_CHECKING:
     from seqgen.generation import SampleSettings
 
-PRECISIONS = ("auto", "float32", "int8")
-"""As in `generation.py`, which need not be loaded for `--help`."""
 OF_RULES = ("top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "ban", "prefer")
 """Options that are fields of `RuleSettings`, beside the temperature."""
 OF_SAMPLE = ("length", "min_length", "until", "stop", "recall", "precision", "bars", "key", "metre", "pitches")

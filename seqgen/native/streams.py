@@ -19,8 +19,6 @@ from seqgen.decoding.rules import RECENT, WINDOW, Ground, RuleSettings
 from seqgen.models.plain import PlainNetwork
 from seqgen.native.compiling import load_library
 
-PRECISIONS = ("float32", "int8")
-"""What weights may be: as they were trained, or bytes with a scale for each row."""
 SOURCE = Path(__file__).with_name("streams.c")
 CELLS = ("lstm", "gru", "rnn")
 """In the order of their numbers in the C source."""
@@ -116,7 +114,7 @@ class Drawer:
 
     Args:
         network: its matrices.
-        precision: one of `PRECISIONS`.
+        precision: one of `WEIGHTS`.
 
     Raises:
         RuntimeError: there is no compiled path.
