@@ -267,9 +267,8 @@ class _Group:
         self._rules = build_rules(task.settings.rules, ground)
         self._writings = [writing for _, writing in part]
         self._draws = Draws(task.random_seed, [index for index, _ in part])
-        place = 0 if ground.phrases is None else int(ground.phrases.place(torch.tensor([ids])))
         chain = Chain(task.settings.rules, ground)
-        self._streams = Streams(drawer, chain, start.state, start.logits, read, len(part), place, -ground.given)
+        self._streams = Streams(drawer, chain, start.state, start.logits, read, len(part))
         self._drop_complete()
 
     def goes_on(self) -> bool:

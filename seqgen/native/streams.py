@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from seqgen.decoding.rules import RECENT, WINDOW, Ground, RuleSettings
@@ -177,7 +178,7 @@ class Chain:
     """
 
     def __init__(self, settings: RuleSettings, ground: Ground) -> None:
-        phrases = ground.phrases
+        self._ground, phrases = ground, ground.phrases
         self.sizes: Ids = ground.sizes.numpy().astype(np.int32)
         self._steps: Ids | None = None if phrases is None else phrases.next.numpy().astype(np.int32)
         self._raises = None if phrases is None else _floats(phrases.raises)
@@ -199,6 +200,12 @@ class Chain:
             WINDOW,
         )
 
+    def begin(self, prompt: Sequence[int]) -> tuple[int, int]:
+        """The state of the automaton after a prompt; and the characters drawn so far, below 0 where some that stand in the
+        seed already are drawn first."""
+        phrases = self._ground.phrases
+        return 0 if phrases is None else int(phrases.place(torch.tensor([list(prompt)]))), -self._ground.given
+
     def place_after(self, place: int, symbol: int) -> int:
         """The state of the automaton after one more symbol."""
         return 0 if self._steps is None else int(self._steps[place, symbol])
@@ -214,8 +221,6 @@ class Streams:
         logits: of the first symbol, (1, symbols).
         prompt: the ids that were read, at least one.
         count: how many streams.
-        place: the state of the rules' automaton after the prompt.
-        written: characters that were drawn so far; below 0 those that stand in the seed already are drawn first.
     """
 
     def __init__(
@@ -226,8 +231,6 @@ class Streams:
         logits: Tensor,
         prompt: Sequence[int],
         count: int,
-        place: int = 0,
-        written: int = 0,
     ) -> None:
         self._drawer, self._chain, self.count = drawer, chain, count
         parts = [_floats(tensor).reshape(-1) for tensor in state.values()]
@@ -240,6 +243,7 @@ class Streams:
         self._history: Ids = np.zeros((count, len(prompt) + ROOM), np.int32)
         self._history[:, : len(prompt)] = np.array(prompt, np.int32)
         self._streams = (_Stream * count)()
+        place, written = chain.begin(prompt)
         for stream in self._streams:
             stream.seen, stream.place, stream.written = len(prompt), place, written
         self._point()
