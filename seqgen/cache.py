@@ -10,9 +10,10 @@ import re
 import secrets
 import shutil
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ NATIVE = "native"
 """Where `seqgen.native.compiling` keeps the libraries that it has made."""
 _KNOWN_FILE = re.compile(r"[0-9a-f]{64}")
 _LIBRARY = re.compile(r"[a-z]+-[0-9a-f]{32}\.(so|failed)")
+_ENDING = re.compile(r"\.\w{1,10}")
 _TOGETHER = 1 << 16
 """Characters of short documents that are encoded and written together."""
 
@@ -136,6 +138,12 @@ def read_origins(folder: Path, openings: int) -> Origins | None:
         if places.shape == (openings, 3):
             return Origins(places, [*map(str, names["sources"])], [*map(str, names["titles"])])
     return None
+
+
+def usual_ending(origins: Origins | None) -> str:
+    """The ending that most of the sources have, such as `.py`; empty: none is known."""
+    endings = Counter(PurePath(name).suffix.lower() for name in origins.sources) if origins else Counter[str]()
+    return next((ending for ending, _ in endings.most_common(1) if _ENDING.fullmatch(ending)), "")
 
 
 @contextlib.contextmanager

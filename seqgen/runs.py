@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from seqgen import defaults
+from seqgen.cache import read_origins, usual_ending
 from seqgen.checkpoint import (
     FORMAT,
     MANIFEST,
@@ -357,6 +358,7 @@ def _corpus_record(corpus: Corpus) -> dict[str, Any]:
         "characters": corpus.characters,
         "documents": corpus.documents,
         "split_by": corpus.split_by,
+        "ending": usual_ending(read_origins(corpus.folder, len(corpus.splits["train"].starts))),
         "symbols": {name: len(split) for name, split in corpus.splits.items()},
         "left_out": {reason: count_left_out(names) for reason, names in corpus.left_out.items()},
     }
