@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from seqgen.generation import SampleSettings
@@ -17,7 +17,8 @@ from seqgen.writing import Rendering, Writing
 
 
 class Sample(Iterator[str]):
-    """One sample, drawn while it is iterated: the seed first, then piece by piece what the model writes.
+    """One sample, drawn while it is iterated: the seed first, then piece by piece what the model writes. A piece may be empty:
+    something was drawn, and nothing of it can be shown yet.
 
     Attributes:
         index: its number among the samples of one call.
@@ -31,7 +32,7 @@ class Sample(Iterator[str]):
     """
 
     def __init__(
-        self, index: int, seed: str, random_seed: int, way: Way, writing: Writing, pieces: Iterator[str]
+        self, index: int, seed: str, random_seed: int, way: Way, writing: Writing, pieces: Generator[str]
     ) -> None:
         self.index, self.seed, self.random_seed = index, seed, random_seed
         self.path, self.precision, self.divergence = way.path, way.precision, way.divergence
@@ -73,6 +74,10 @@ class Sample(Iterator[str]):
         """A small picture of it for a terminal of that width; empty where the text says it all."""
         return self._writing.picture(width, colour)
 
+    def pictures(self, width: int, colour: bool = False) -> list[str]:
+        """The same of all of it, in parts that each fit a screen."""
+        return self._writing.pictures(width, colour)
+
     @property
     def symbols(self) -> int:
         """How many symbols the model has drawn."""
@@ -90,6 +95,7 @@ class Sample(Iterator[str]):
 
     def finish(self) -> str:
         """Ends it here; returns what was held back."""
+        self._pieces.close()
         return self._writing.finish()
 
     def to_dict(self, files: list[str], settings: SampleSettings) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def draw_samples(
     return _complete(way, task, seed, writings)
 
 
-def _stream(way: Way, task: Task, writing: Writing, index: int) -> Iterator[str]:
+def _stream(way: Way, task: Task, writing: Writing, index: int) -> Generator[str]:
     if begun := writing.begin():
         yield begun
     if not writing.is_done():
@@ -165,9 +171,14 @@ def _complete(way: Way, task: Task, seed: str, writings: Iterator[tuple[int, Wri
     start = time.perf_counter()
     for group in way.many(task, writings):
         for index, writing in group:
-            sample = Sample(index, seed, task.random_seed, way, writing, iter([writing.whole]))
+            sample = Sample(index, seed, task.random_seed, way, writing, _told(writing))
             sample.seconds = time.perf_counter() - start
             yield sample
+
+
+def _told(writing: Writing) -> Generator[str]:
+    """A complete sample, as a single piece."""
+    yield writing.whole
 
 
 def rank(model: Model, prompt: Sequence[int], samples: Sequence[Sample], typical: float, symbols: int) -> list[Sample]:

@@ -88,7 +88,7 @@ class Way(Protocol):
     """From float32, in nats per symbol; None: it is float32."""
 
     def one(self, task: Task, writing: Writing, index: int) -> Iterator[str]:
-        """Draws one sample: the pieces that can be shown, as they come."""
+        """Draws one sample: what can be shown after each step, perhaps nothing."""
         ...
 
     def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[Part]:
@@ -149,8 +149,7 @@ class TorchWay:
     def one(self, task: Task, writing: Writing, index: int) -> Iterator[str]:
         """Draws one sample as a single stream."""
         for (symbol,) in self._draw(task, [index], [writing]):
-            if piece := writing.feed(symbol):
-                yield piece
+            yield writing.feed(symbol)
             if writing.is_done():
                 return
 
@@ -207,8 +206,7 @@ class NativeWay:
         """Draws one sample; the first symbols come one by one, later ones in growing blocks."""
         group, block = _Group(self._drawer, task, start_of(task), [(index, writing)]), 1
         while group.goes_on():
-            if piece := group.draw(block):
-                yield piece
+            yield group.draw(block)
             block = min(2 * block, BLOCKS[0])
 
     def many(self, task: Task, writings: Iterator[tuple[int, Writing]]) -> Iterator[Part]:

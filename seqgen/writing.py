@@ -137,6 +137,10 @@ class Writing(Protocol):
         """What people see beside it; empty where the text says it all."""
         ...
 
+    def pictures(self, width: int, colour: bool) -> list[str]:
+        """The same of all of it, in parts that each fit a screen; none where the text says it all."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
         ...

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.cli.common import check_output, numbered, shown, uninterrupted, write_file
+from seqgen.cli.common import shown, uninterrupted
 from seqgen.errors import DataError, UsageError
+from seqgen.outputs import check_output, numbered, write_file
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from seqgen.errors import DataError, UsageError
+from seqgen.outputs import check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -174,22 +173,6 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def check_output(path: Path, force: bool) -> None:
-    """Refuses to overwrite a file, before any work is done.
-
-    Raises:
-        UsageError: it exists and `--force` was not given, it is a folder, or its folder does not exist.
-    """
-    if path.is_dir():
-        raise UsageError("this is a folder", where=str(path), hint="Name a file in it.")
-    if path.exists() and not force:
-        raise UsageError(
-            "this file exists already", where=str(path), hint="Choose another name, or overwrite it with --force."
-        )
-    if not path.absolute().parent.is_dir():
-        raise UsageError("there is no such folder", where=str(path), hint=f"Make {path.parent} first.")
-
-
 def check_picture(path: Path, force: bool) -> None:
     """Refuses what cannot be a picture, or would overwrite a file, before any work is done.
 
@@ -212,37 +195,6 @@ def write_picture(path: Path, draw: Callable[[], None]) -> None:
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
     say(f"picture: {path}")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Writes a whole file or none. A device or a pipe is written to, not replaced by a file.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)
-            return
-        descriptor, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=".seqgen-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(beside, 0o666 & ~umask)
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
-            raise
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
-
-
-def numbered(path: Path, index: int, count: int) -> Path:
-    """`p.txt` for a sole result, `p-01.txt`, `p-02.txt`... for several."""
-    return path if count == 1 else path.with_name(f"{path.stem}-{index + 1:0{max(2, len(str(count)))}d}{path.suffix}")
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:

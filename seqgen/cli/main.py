@@ -24,7 +24,7 @@ from seqgen import __version__  # noqa: E402
 from seqgen.cli.common import escape  # noqa: E402
 from seqgen.errors import SeqgenError  # noqa: E402
 
-VERBS = ("train", "sample", "reply", "eval", "score", "corpus", "list", "info", "completion")
+VERBS = ("train", "sample", "repl", "reply", "eval", "score", "corpus", "list", "info", "completion")
 _MODULES = {"eval": "evaluate", "list": "listing"}
 
 

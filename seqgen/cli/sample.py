@@ -13,20 +13,18 @@ import click
 from seqgen.cli.common import (
     adapt_option,
     adapt_to,
-    check_output,
     checkpoint_argument,
     common_options,
     console,
     json_option,
-    numbered,
     print_json,
     say,
     uninterrupted,
     write,
-    write_file,
 )
 from seqgen.cli.drawing import drawing_options, piece_options, precision_option, sample_settings
 from seqgen.errors import DataError
+from seqgen.outputs import check_output, numbered, write_file
 
 if TYPE_CHECKING:
     from seqgen.api import Loaded

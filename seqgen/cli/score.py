@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqgen.cli.common import (
-    check_output,
     checkpoint_argument,
     common_options,
     json_option,
     say,
     write,
-    write_file,
 )
 from seqgen.errors import DataError
+from seqgen.outputs import check_output, write_file
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -90,6 +90,12 @@ class Modality:
     lead: str
     """What stands before such a unit in the midst of a document. A seed is read after it where that makes it likelier than
     it is at the beginning of one; empty: every seed is a beginning."""
+    open_ended: bool
+    """Whether a text that stops anywhere can be gone on from as it stands; else it is the symbols that are gone on from."""
+    go_on: Callable[[str, Limits], tuple[str, Limits]]
+    """The seed and the limits of a sample that goes on from a whole one, perhaps beyond its end."""
+    highlighted: bool
+    """Whether it is shown in colours, as files of its ending are."""
     end_name: str
     """What `end` finds: "sentence", "block"."""
     unit_length: int

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from seqgen.modalities.base import Modality, Reason
 from seqgen.modalities.streaming import TextWriting
-from seqgen.modalities.text import TEXT_TOKENIZERS, check_files, prompt, read_seed
+from seqgen.modalities.text import TEXT_TOKENIZERS, check_files, go_on, prompt, read_seed
 
 _ENDINGS = """
 py pyi c h cc cpp cxx hh hpp cs java kt scala js jsx mjs ts tsx go rs rb php pl pm lua r jl swift m mm hs ml mli ex exs erl
@@ -100,6 +100,9 @@ CODE = Modality(
     name_document=None,
     end=end,
     lead="\n\n\n",
+    open_ended=True,
+    go_on=go_on,
+    highlighted=True,
     end_name="block",
     unit_length=200,
 )

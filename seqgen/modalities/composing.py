@@ -25,6 +25,8 @@ from seqgen.writing import Limits, Rendering
 
 TINY = "tinynotation:"
 """How a seed in music21's TinyNotation begins."""
+ROLL = 16
+"""Lines of a piano roll."""
 
 
 class Composition:
@@ -134,7 +136,13 @@ class Composition:
         """A small piano roll."""
         from seqgen.scores.text_rolls import text_roll
 
-        return text_roll(self.piece, width, 16, colour) if self.piece.notes else ""
+        return text_roll(self.piece, width, ROLL, colour) if self.piece.notes else ""
+
+    def pictures(self, width: int, colour: bool) -> list[str]:
+        """Piano rolls of all of it."""
+        from seqgen.scores.text_rolls import text_rolls
+
+        return text_rolls(self.piece, width, ROLL, colour) if self.piece.notes else []
 
     def to_dict(self) -> dict[str, Any]:
         """Notes, and what they are in."""

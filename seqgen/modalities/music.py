@@ -21,12 +21,14 @@ from seqgen.scores.piece import FINAL, Mark, Piece
 from seqgen.scores.reading import SUFFIXES, File, read_all
 from seqgen.scores.writing import WRITERS
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Tokenizer
-from seqgen.writing import Rendering
+from seqgen.writing import Limits, Rendering
 
 _LETTERS = 0x4F00
 """Somewhere among characters that have no case and are no white space."""
 PAGES = {".xml"}
 """A score, or anything else."""
+MORE_BARS = 4
+"""That a piece goes on for, where nothing is said."""
 MOST = 0.6
 """Share of the pieces that must fit a representation for it to be chosen; the others are left out then."""
 VOICES = range(2, 9)
@@ -185,6 +187,16 @@ def check_files(suffixes: Sequence[str], rendering: Rendering) -> None:
             )
 
 
+def go_on(text: str, limits: Limits) -> tuple[str, Limits]:
+    """From its last bar, whether or not that was the final one; so many bars more as a whole sample was to have, or a few."""
+    piece = notation.parse(text)
+    open_piece = dataclasses.replace(piece, marks=tuple(mark for mark in piece.marks if mark.sign != FINAL))
+    if limits.length is not None:
+        return notation.write(open_piece), limits
+    bars = sum(1 for _ in piece.bars()) - (piece.pickup > 0)
+    return notation.write(open_piece), dataclasses.replace(limits, bars=bars + (limits.bars or MORE_BARS))
+
+
 def end(text: str) -> int | None:
     """Nowhere: a piece says itself where it ends."""
     return None
@@ -216,6 +228,9 @@ MUSIC = Modality(
     name_document=name_document,
     end=end,
     lead="",
+    open_ended=False,
+    go_on=go_on,
+    highlighted=False,
     end_name="",
     unit_length=0,
 )

@@ -12,7 +12,7 @@ from seqgen.conversations import WHOLE_CONVERSATION, pack, tidy, unpack
 from seqgen.modalities.base import Modality, Reason
 from seqgen.modalities.code import SUFFIXES as CODE
 from seqgen.modalities.replying import ReplyWriting
-from seqgen.modalities.text import FORMATS, check_files, read_seed, skip_folder
+from seqgen.modalities.text import FORMATS, check_files, go_on, read_seed, skip_folder
 from seqgen.modalities.text import SUFFIXES as TEXT
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 
@@ -117,6 +117,9 @@ REPLIES = Modality(
     name_document=None,
     end=end,
     lead="",
+    open_ended=True,
+    go_on=go_on,
+    highlighted=False,
     end_name="reply",
     unit_length=300,
 )

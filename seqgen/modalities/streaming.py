@@ -148,6 +148,10 @@ class TextWriting:
         """None: a text can be read."""
         return ""
 
+    def pictures(self, width: int, colour: bool) -> list[str]:
+        """None."""
+        return []
+
     def to_dict(self) -> dict[str, Any]:
         """Both texts."""
         return {"text": self.whole, "continuation": self.text}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -12,7 +13,7 @@ from seqgen.errors import DataError, UsageError
 from seqgen.modalities.base import Modality, Reason
 from seqgen.modalities.streaming import TextWriting
 from seqgen.tokenizers import DOCUMENT, Tokenizer
-from seqgen.writing import Rendering
+from seqgen.writing import Limits, Rendering
 
 SUFFIXES = {
     ".txt",
@@ -126,6 +127,12 @@ def end(text: str) -> int | None:
     return match.end() if match else None
 
 
+def go_on(text: str, limits: Limits) -> tuple[str, Limits]:
+    """From its last character, and not ending at once."""
+    least = max(1, limits.min_length or 0)
+    return text, limits if limits.length is not None and limits.length < least else replace(limits, min_length=least)
+
+
 TEXT_TOKENIZERS = ("characters", "bytes", "bpe", "unigram", "symbols")
 SYMBOLS = {"kind": "symbols"}
 
@@ -155,6 +162,9 @@ TEXT = Modality(
     name_document=None,
     end=end,
     lead="",
+    open_ended=True,
+    go_on=go_on,
+    highlighted=False,
     end_name="sentence",
     unit_length=300,
 )

@@ -28,6 +28,9 @@ _OTHERS = -1
 _Cells = dict[tuple[int, int], tuple[int, bool]]
 """Line and column -> the part that sounds there, and whether it begins there."""
 
+_Line = Sequence[tuple[int, bool] | None]
+"""The same by columns."""
+
 
 class _Time(NamedTuple):
     """Which bars are shown, ticks a column, and the columns of the barlines, the last one too."""
@@ -57,28 +60,77 @@ def text_roll(piece: Piece, width: int, height: int, colour: bool) -> str:
         height: lines at most; below 8 counts as 8.
         colour: a colour for each part, by ANSI codes; else a letter or digit for each.
     """
-    width, height = max(width, LEAST_WIDTH), max(height, LEAST_HEIGHT)
-    drums = _drums_shown(piece.parts, (height - _AROUND) // 2)
-    label = min(max([_PITCH_LABEL, *(len(_drum_label(drum)) for drum in drums)]), _DRUM_LABEL, width // 2)
-    bars = bars_of(piece)
-    time = _that_fit(bars, width - label - 1)
-    halves = 2 if colour else 1
-    lines = _pitch_lines(piece.parts, height - _AROUND - len(drums), halves)
-    pitched, struck = _painted(piece.parts, time, lines, drums)
-    letters = _letters(piece.parts)
-    rows = [" " * (label + 1) + _bar_numbers(time)]
-    for row in reversed(range(lines.total // halves)):
-        name = _row_name(lines, row * halves, halves, sharps_of(piece.keys[0]) if piece.keys else 0)
-        cells = [_row(pitched, row * halves + half, time) for half in range(halves)]
-        rows.append(f"{name:>{label}} {_drawn(cells[-1], cells[0], time, letters, colour)}")
-    for place, drum in reversed(list(enumerate(drums))):
-        cells = [_row(struck, place, time)]
-        rows.append(f"{_drum_label(drum)[:label]:>{label}} {_drawn(cells[0], cells[0], time, letters, colour)}")
-    more = len(bars) - len(time.bars)
-    rows += _legend(piece.parts, letters, width, colour)
+    roll = _Roll(piece, width, height, colour)
+    time, more = roll.time(0)
+    rows = [*roll.rows(time), *roll.legend()]
     if more:
-        rows.append(f"… {more:,} bar{'s' * (more != 1)} more"[:width])
-    return "\n".join(row.rstrip() for row in rows)
+        rows.append(f"… {more:,} bar{'s' * (more != 1)} more"[: roll.width])
+    return "\n".join(rows)
+
+
+def text_rolls(piece: Piece, width: int, height: int, colour: bool) -> list[str]:
+    """The same of a whole piece: as many rolls below one another as it takes, of the same pitches, the last with the legend.
+
+    Args:
+        piece: of any length, also without notes.
+        width: as for `text_roll`, as is colour.
+        height: of each, with the legend.
+        colour: see there.
+    """
+    roll, found, first, more = _Roll(piece, width, height, colour), [], 0, 1
+    while more:
+        time, more = roll.time(first)
+        first += len(time.bars)
+        found.append("\n".join(roll.rows(time) if more else [*roll.rows(time), *roll.legend()]))
+    return found
+
+
+class _Roll:
+    """What all rolls of a piece have in common; its arguments are those of `text_roll`."""
+
+    def __init__(self, piece: Piece, width: int, height: int, colour: bool) -> None:
+        self.width, height = max(width, LEAST_WIDTH), max(height, LEAST_HEIGHT)
+        self._parts, self._colour = piece.parts, colour
+        self._sharps = sharps_of(piece.keys[0]) if piece.keys else 0
+        self._drums = _drums_shown(piece.parts, (height - _AROUND) // 2)
+        names = (len(_drum_label(drum)) for drum in self._drums)
+        self._label = min(max([_PITCH_LABEL, *names]), _DRUM_LABEL, self.width // 2)
+        self._bars = bars_of(piece)
+        self._step = _that_fit(self._bars, self._room, _STEPS).step
+        self._halves = 2 if colour else 1
+        self._lines = _pitch_lines(piece.parts, height - _AROUND - len(self._drums), self._halves)
+        self._letters = _letters(piece.parts)
+
+    @property
+    def _room(self) -> int:
+        return self.width - self._label - 1
+
+    def time(self, first: int) -> tuple[_Time, int]:
+        """The bars from one on that fit, and how many there are more."""
+        bars = self._bars[first:]
+        time = _that_fit(bars, self._room, [self._step])
+        return time, len(bars) - len(time.bars)
+
+    def rows(self, time: _Time) -> list[str]:
+        """The lines of some bars, the highest first; their numbers above them."""
+        pitched, struck = _painted(self._parts, time, self._lines, self._drums)
+        rows = [" " * (self._label + 1) + _bar_numbers(time)]
+        for row in reversed(range(self._lines.total // self._halves)):
+            name = _row_name(self._lines, row * self._halves, self._halves, self._sharps)
+            cells = [_row(pitched, row * self._halves + half, time) for half in range(self._halves)]
+            rows.append(f"{name:>{self._label}} {self._drawn(cells[-1], cells[0], time)}")
+        for place, drum in reversed(list(enumerate(self._drums))):
+            cells = [_row(struck, place, time)]
+            name = _drum_label(drum)[: self._label]
+            rows.append(f"{name:>{self._label}} {self._drawn(cells[0], cells[0], time)}")
+        return [row.rstrip() for row in rows]
+
+    def legend(self) -> list[str]:
+        """Which colour or letter is whose."""
+        return [row.rstrip() for row in _legend(self._parts, self._letters, self.width, self._colour)]
+
+    def _drawn(self, upper: _Line, lower: _Line, time: _Time) -> str:
+        return _drawn(upper, lower, time, self._letters, self._colour)
 
 
 def _columns(bar: Bar, step: int) -> int:
@@ -86,13 +138,13 @@ def _columns(bar: Bar, step: int) -> int:
     return 1 + -(-(bar.stop - bar.start) // step)
 
 
-def _that_fit(bars: Sequence[Bar], room: int) -> _Time:
+def _that_fit(bars: Sequence[Bar], room: int, steps: Sequence[int]) -> _Time:
     """The bars that fit, with the barline behind the last, at the finest step at which all do or else the coarsest."""
-    for step in _STEPS:
+    for step in steps:
         starts = _starts(bars[:room], step)
         if len(bars) < room and starts[-1] < room:
             return _Time(bars, step, starts)
-    step = _STEPS[-1]
+    step = steps[-1]
     while _columns(bars[0], step) >= room:
         step *= 2
     starts = [start for start in _starts(bars[:room], step) if start < room]
@@ -173,8 +225,8 @@ def _row(cells: _Cells, line: int, time: _Time) -> list[tuple[int, bool] | None]
 
 
 def _drawn(
-    upper: Sequence[tuple[int, bool] | None],
-    lower: Sequence[tuple[int, bool] | None],
+    upper: _Line,
+    lower: _Line,
     time: _Time,
     letters: str,
     colour: bool,

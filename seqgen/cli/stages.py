@@ -1,0 +1,190 @@
+"""Where a session is shown: a terminal, or what reads standard output."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from seqgen.cli.common import escape, is_quiet, say, write
+from seqgen.cli.painting import Painter, find_lexer
+from seqgen.showing import label
+
+if TYPE_CHECKING:
+    from seqgen.session.scene import About, Choice, Passage, Picture
+
+PIPE_WIDTH = 100
+"""Columns of a picture where there is no terminal."""
+REDRAWN = 0.1
+"""Seconds between two pictures of music that grows."""
+_NUMBER, _DIM, _BOLD = "\x1b[1;33m", "\x1b[2m", "\x1b[1m"
+
+
+class Interrupts:
+    """A Ctrl-C in here is a wish that what goes on looks at; a second one, before it has, is an exception."""
+
+    def __init__(self) -> None:
+        self.heard = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self.heard = False
+        self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.heard:
+            raise KeyboardInterrupt
+        self.heard = True
+
+
+class Pipe:
+    """Answers on standard output, each with a line end behind it; words on standard error."""
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self._interrupts = interrupts
+        self._answers = False
+
+    def enter(self, about: About) -> None:
+        """Says which model it is."""
+        self._answers = about.answers
+        say(f"{about.name}: {about.title}", dim=True)
+
+    def begin(self, given: str, number: int | None) -> None:
+        """What was given is a part of the result."""
+        write(given)
+
+    def grow(self, piece: str, picture: Picture) -> None:
+        """More of the result."""
+        if piece:
+            write(piece)
+
+    def end(self, passage: Passage, picture: Picture) -> None:
+        """A line end, and what it looks like."""
+        write("\n")
+        for drawn in picture(PIPE_WIDTH, False):
+            say(drawn)
+        say(summary(passage), dim=True)
+
+    def show(self, passage: Passage, picture: Picture) -> None:
+        """A result as it stands."""
+        write(f"{passage.text}\n")
+
+    def offer(self, choices: tuple[Choice, ...]) -> None:
+        """Replies as lines of text; what could come next with its probability."""
+        for choice in choices:
+            write(
+                f"{choice.label}\n"
+                if not choice.goes_on and self._answers
+                else f"{choice.detail}\t{label(choice.label)}\n"
+            )
+
+    def tell(self, words: str) -> None:
+        """On standard error."""
+        say(words, dim=True)
+
+    def halted(self) -> bool:
+        """Whether there was a Ctrl-C."""
+        return self._interrupts.heard
+
+
+class Terminal:
+    """Answers as they are written; code in colours, music as a piano roll that grows."""
+
+    def __init__(self, interrupts: Interrupts, colour: bool) -> None:
+        self._interrupts, self._colour = interrupts, colour
+        self._painter: Painter | None = None
+        self._lexer: Any = None
+        self._lines = 0
+        """Of the picture that is on the screen."""
+        self._drawn_at = 0.0
+        self._is_drawn = False
+
+    def enter(self, about: About) -> None:
+        """Says which model it is."""
+        self._lexer = find_lexer(about.ending) if self._colour else None
+        self.tell(f"{about.name}: {about.title}")
+
+    def begin(self, given: str, number: int | None) -> None:
+        """What was given stands out."""
+        self._painter = Painter(self._lexer, self._width) if self._lexer is not None else None
+        self._lines, self._is_drawn, self._drawn_at = 0, False, 0.0
+        if number is not None:
+            self._send(self._styled(f"{number}\n", _NUMBER))
+        if self._painter is not None:
+            self._send(self._painter.add(escape(given)))
+        else:
+            self._send(self._styled(escape(given), _BOLD))
+
+    def grow(self, piece: str, picture: Picture) -> None:
+        """Writes on; of what is drawn, the latest part some times a second."""
+        now = time.monotonic()
+        if now - self._drawn_at >= REDRAWN:
+            self._drawn_at = now
+            self._draw(picture(self._width - 1, self._colour)[-1:])
+        if piece and not self._is_drawn:
+            self._send(self._painter.add(escape(piece)) if self._painter is not None else escape(piece))
+
+    def end(self, passage: Passage, picture: Picture) -> None:
+        """The whole picture, or the end of the line; and how it can be repeated."""
+        self._draw(picture(self._width - 1, self._colour))
+        if not self._is_drawn:
+            self._send("\n")
+        self.tell(summary(passage))
+
+    def show(self, passage: Passage, picture: Picture) -> None:
+        """As it would have been written."""
+        self.begin(passage.text, None)
+        self._send("\n")
+        self._draw(picture(self._width - 1, self._colour))
+
+    def offer(self, choices: tuple[Choice, ...]) -> None:
+        """A numbered list."""
+        width = len(str(len(choices)))
+        for number, choice in enumerate(choices, 1):
+            text = label(choice.label) if choice.goes_on else escape(choice.label)
+            detail = self._styled(f"   {choice.detail}", _DIM) if choice.detail else ""
+            self._send(self._styled(f"{number:>{width}}", _NUMBER) + f"  {text}{detail}\n")
+        if choices:
+            self.tell("a number takes one; anything else is " + ("a message" if not choices[0].goes_on else "a seed"))
+
+    def tell(self, words: str) -> None:
+        """Dim, so that answers stand out."""
+        if words and not is_quiet():
+            self._send(self._styled(escape(words), _DIM) + "\n")
+
+    def halted(self) -> bool:
+        """Whether there was a Ctrl-C."""
+        return self._interrupts.heard
+
+    @property
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns
+
+    def _draw(self, parts: list[str]) -> None:
+        """Puts a picture in the place of the one before."""
+        if not parts:
+            return
+        lines = sum(part.count("\n") + 1 for part in parts)
+        back = f"\x1b[{self._lines}A\r\x1b[J" if 0 < self._lines < shutil.get_terminal_size().lines else ""
+        self._send(back + "".join(f"{part}\n" for part in parts))
+        self._lines, self._is_drawn = lines, True
+
+    def _styled(self, text: str, code: str) -> str:
+        return f"{code}{text}\x1b[0m" if self._colour and text else text
+
+    def _send(self, text: str) -> None:
+        click.echo(text, nl=False, color=self._colour or None)
+
+
+def summary(passage: Passage) -> str:
+    """How an answer ended, and what repeats it."""
+    ended = {"interrupt": "interrupted, ", None: ""}.get(passage.stopped_by, f"ended by {passage.stopped_by}, ")
+    return f"{ended}random seed {passage.random_seed}"
