@@ -97,7 +97,8 @@ class Words(Completer):
         text = document.text_before_cursor
         name, argument = split(text)
         if text.startswith("/") and not re.search(r"\s", text):
-            yield from _beginning(text, [each for each in COMMANDS if each not in HIDDEN])
+            names = (f"{each} " if COMMANDS[each].usage else each for each in COMMANDS if each not in HIDDEN)
+            yield from _beginning(text, names)
         elif name in COMMANDS and (known := COMMANDS[name].known) is None:
             yield from self._files.get_completions(Document(argument), complete_event)
         elif name in COMMANDS and known is not None and name not in ("/seed", "/next"):
@@ -108,9 +109,10 @@ class Words(Completer):
     def _arguments(self, argument: str, known: list[str]) -> Iterable[Completion]:
         """The first word behind a command; or of a setting its value."""
         first, blank, second = argument.partition(" ")
+        settings = list(self._session.player.settings)
         if not blank:
-            yield from _beginning(first, known)
-        elif first in self._session.player.settings:
+            yield from _beginning(first, (f"{word} " for word in known) if known[:1] == settings[:1] else known)
+        elif first in settings:
             yield from _beginning(second, [*self._session.player.settings[first].known, "default"])
 
     def _words(self) -> list[str]:

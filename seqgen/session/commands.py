@@ -82,8 +82,9 @@ def is_choice(session: Session, line: str) -> bool:
 
 def unlike(line: str) -> str:
     """What is said where a seed looks like a command; empty: nothing."""
-    name, _ = split(line)
-    close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7) if len(name) > 2 else []
+    match = re.match(r"/[a-z][\w.-]*", line)
+    name = match[0] if match else ""
+    close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
     return f"{name} is no command, so this is a seed; did you mean {close[0]}?" if close else ""
 
 
