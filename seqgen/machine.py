@@ -56,8 +56,10 @@ def torch_settings(threads: int, device: str) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(previous_threads)
-        torch.use_deterministic_algorithms(previous_deterministic)
-        if device == "cuda":
+        if (
+            device == "cuda"
+        ):  # elsewhere nothing was changed, and to say so loads torch's compiler, which takes a second
+            torch.use_deterministic_algorithms(previous_deterministic)
             torch.backends.cudnn.allow_tf32 = previous_tf32
             if workspace is None:
                 os.environ.pop(_WORKSPACE, None)

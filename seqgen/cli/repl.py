@@ -66,14 +66,15 @@ def command(checkpoint: str, random_seed: int | None, no_history: bool, device: 
 def _talk(session: Session, interrupts: Interrupts, read: Callable[[], str]) -> int:
     """Hears what is typed, until the person leaves."""
     say(WELCOME, dim=True)
-    while not session.is_over:
-        try:
-            line = read()
-        except KeyboardInterrupt:  # it takes back what was typed
-            continue
-        except EOFError:
-            break
-        _hear(session, interrupts, line)
+    with interrupts.listening():
+        while not session.is_over:
+            try:
+                line = read()
+            except KeyboardInterrupt:  # it takes back what was typed
+                continue
+            except EOFError:
+                break
+            _hear(session, interrupts, line)
     return 0
 
 
@@ -92,7 +93,8 @@ def _run(session: Session, interrupts: Interrupts) -> int:
             continue
         if line.strip():
             say(f"> {line}", dim=True)
-        found_code = _hear(session, interrupts, line)
+        with interrupts.listening():
+            found_code = _hear(session, interrupts, line)
         code = code or found_code
         if interrupts.heard:
             raise KeyboardInterrupt
@@ -106,7 +108,7 @@ def _hear(session: Session, interrupts: Interrupts, line: str) -> int:
     from seqgen.session.commands import hear
 
     try:
-        with interrupts:
+        with interrupts.working():
             hear(session, line)
     except SeqgenError as error:
         _complain(error)

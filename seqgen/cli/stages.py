@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,24 +27,34 @@ _NUMBER, _DIM, _BOLD = "\x1b[1;33m", "\x1b[2m", "\x1b[1m"
 
 
 class Interrupts:
-    """A Ctrl-C in here is a wish that what goes on looks at; a second one, before it has, is an exception."""
+    """While a line is done, a Ctrl-C is a wish that whatever goes on looks at; a second one, before it has, is an exception."""
 
     def __init__(self) -> None:
         self.heard = False
-        self._before: Any = None
+        self._is_working = False
 
-    def __enter__(self) -> Self:
-        self.heard = False
-        self._before = signal.signal(signal.SIGINT, self._hear)
-        return self
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hears of every Ctrl-C in here; one that comes while no line is done has no effect."""
+        before = signal.signal(signal.SIGINT, self._hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
-    def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """A line is done in here."""
+        self.heard, self._is_working = False, True
+        try:
+            yield
+        finally:
+            self._is_working = False
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.heard:
+        if self._is_working and self.heard:
             raise KeyboardInterrupt
-        self.heard = True
+        self.heard = self._is_working
 
 
 class Pipe:
@@ -102,6 +114,7 @@ class Terminal:
         self._interrupts, self._colour = interrupts, colour
         self._painter: Painter | None = None
         self._lexer: Any = None
+        self._answers = False
         self._lines = 0
         """Of the picture that is on the screen."""
         self._drawn_at = 0.0
@@ -109,7 +122,7 @@ class Terminal:
 
     def enter(self, about: About) -> None:
         """Says which model it is."""
-        self._lexer = find_lexer(about.ending) if self._colour else None
+        self._lexer, self._answers = find_lexer(about.ending) if self._colour else None, about.answers
         self.tell(f"{about.name}: {about.title}")
 
     def begin(self, given: str, number: int | None) -> None:
@@ -153,7 +166,7 @@ class Terminal:
             detail = self._styled(f"   {choice.detail}", _DIM) if choice.detail else ""
             self._send(self._styled(f"{number:>{width}}", _NUMBER) + f"  {text}{detail}\n")
         if choices:
-            self.tell("a number takes one; anything else is " + ("a message" if not choices[0].goes_on else "a seed"))
+            self.tell(f"a number takes one; anything else is {'a message' if self._answers else 'a seed'}")
 
     def tell(self, words: str) -> None:
         """Dim, so that answers stand out."""

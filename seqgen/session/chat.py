@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from seqgen.api import Loaded
 from seqgen.conversations import tidy
 from seqgen.errors import UsageError
-from seqgen.mail.masks import fill, mask
+from seqgen.mail.masks import fill, is_whole, mask
 from seqgen.replying import Reply, ReplySettings
 from seqgen.session.scene import Choice, Passage, Picture, Scene, Stage, Turn
 from seqgen.session.settings import OF_CHATTING, Setting
@@ -22,6 +23,8 @@ from seqgen.tokenizers import DOCUMENT
 
 REMEMBERED = 6
 """The last turns that a reply takes into account."""
+FEW_WORDS = 4
+"""Of a message that may mean nothing without the one before it."""
 OFFERED = 9
 """Pieces of a reply that could come next that are offered."""
 OF_DRAWING = ("temperature", "top-k", "top-p", "min-p", "repetition-penalty", "no-repeat")
@@ -135,8 +138,7 @@ class Chat:
         drawn = any(name in scene.values for name in OF_DRAWING)
         seen = 0 if drawn else scene.shown  # what is drawn is new each time
         settings = _settings(scene.values, scene.random_seed, count + len(said) + seen)
-        earlier = "\n".join(turn.message for turn in reversed(turns))
-        replies = [self._filled(reply, earlier) for reply in self.model.reply(message, settings)]
+        replies = self._replies(message, turns, settings)
         shown = [reply for reply in replies if _plain(reply.text) not in said][seen:][:count]
         if not shown:
             stage.tell("no more replies that differ")
@@ -156,9 +158,19 @@ class Chat:
             random_seed=scene.random_seed + 1,
         )
 
-    def _filled(self, reply: Reply, earlier: str) -> Reply:
-        """A reply with what earlier messages have, the latest first, in the places of marks that this one does not fill."""
-        return reply._replace(text=fill(reply.text, earlier)) if self.model.masked and earlier else reply
+    def _replies(self, message: str, turns: Sequence[Turn], settings: ReplySettings) -> list[Reply]:
+        """Replies to a message after some turns. A short one ("And on Friday?") is also read behind the message before it: every
+        other reply answers both. Numbers and the like that it lacks are taken from earlier messages, the latest first."""
+        readings = [message]
+        if turns and len(message.split()) <= FEW_WORDS:
+            readings.insert(0, f"{turns[-1].message} {message}")
+        found = self.model.replies(readings, dataclasses.replace(settings, raw=True))
+        mixed = [reply for row in itertools.zip_longest(*found) for reply in row if reply is not None]
+        said = "\n".join([message, *(turn.message for turn in reversed(turns))])
+        filled = [reply._replace(text=fill(reply.text, said)) if self.model.masked else reply for reply in mixed]
+        different = {_plain(reply.text): reply for reply in reversed(filled)}
+        once = [reply for reply in filled if different[_plain(reply.text)] is reply]
+        return sorted(once, key=lambda reply: self.model.masked and not is_whole(reply.text))
 
 
 def render_turns(turns: Sequence[Turn], suffix: str) -> bytes:
