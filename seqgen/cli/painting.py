@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
@@ -53,7 +55,7 @@ class Painter:
                 self._shown = ""
             if styled.startswith(self._shown):
                 sent.append(styled[len(self._shown) :])
-            elif len(plain) < self._width and "\t" not in plain:
+            elif cell_len(plain) < self._width and "\t" not in plain:
                 sent.append(f"\r{styled}\x1b[K")
             else:  # it has been wrapped: what is there stays as it is
                 sent.append(styled_rest(styled, visible_length(self._shown)))

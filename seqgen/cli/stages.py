@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import escape, is_quiet, say, write
+from seqgen.cli.common import escape, is_quiet, say, tell, write
 from seqgen.cli.painting import Painter, find_lexer
 from seqgen.showing import label
 
@@ -102,6 +102,10 @@ class Pipe:
         """On standard error."""
         say(words, dim=True)
 
+    def report(self, words: str) -> None:
+        """Likewise, also with `--quiet`."""
+        tell(words)
+
     def halted(self) -> bool:
         """Whether there was a Ctrl-C."""
         return self._interrupts.heard
@@ -173,6 +177,10 @@ class Terminal:
         if words and not is_quiet():
             self._send(self._styled(escape(words), _DIM) + "\n")
 
+    def report(self, words: str) -> None:
+        """As it stands."""
+        self._send(f"{escape(words)}\n")
+
     def halted(self) -> bool:
         """Whether there was a Ctrl-C."""
         return self._interrupts.heard
@@ -200,4 +208,4 @@ class Terminal:
 def summary(passage: Passage) -> str:
     """How an answer ended, and what repeats it."""
     ended = {"interrupt": "interrupted, ", None: ""}.get(passage.stopped_by, f"ended by {passage.stopped_by}, ")
-    return f"{ended}random seed {passage.random_seed}"
+    return ended.removesuffix(", ") if passage.random_seed is None else f"{ended}random seed {passage.random_seed}"

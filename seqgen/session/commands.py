@@ -32,12 +32,14 @@ class Command(NamedTuple):
         usage: what may be typed behind it.
         about: what it does, in a line.
         known: what may stand behind it, for completion; None: a file.
+        takes_text: whether what is typed behind it is text, perhaps of several lines.
     """
 
     run: Callable[[Session, str], str]
     usage: str
     about: str
     known: Callable[[Session], Iterable[str]] | None = lambda session: ()
+    takes_text: bool = False
 
 
 def hear(session: Session, line: str) -> None:
@@ -54,6 +56,8 @@ def hear(session: Session, line: str) -> None:
         return
     name, argument = split(line)
     if name in COMMANDS:
+        if not COMMANDS[name].takes_text and "\n" in argument:
+            raise UsageError(f"{name} takes one line", hint='/seed "..." takes any text, as JSON writes it.')
         again = COMMANDS[name].run(session, argument)
     elif is_choice(session, line):
         session.take(int(line))
@@ -93,16 +97,24 @@ def _answer(session: Session, seed: str) -> str:
     plain = (
         not _FRAGILE.search(seed) and split(seed)[0] not in COMMANDS and not seed.isdigit() and not seed.startswith('"')
     )
-    return seed if plain and seed else f"/seed {json.dumps(seed, ensure_ascii=False)}"
+    return seed if plain and seed else f"/seed {_quoted(seed)}"
 
 
-def _seed(session: Session, argument: str) -> str:
-    """A seed as it stands, or in double quotes as JSON writes it."""
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _unquoted(argument: str) -> str:
+    """A text as it stands, or in double quotes as JSON writes it."""
     try:
         read = json.loads(argument) if argument.startswith('"') else argument
     except ValueError:
-        read = argument  # text that begins with a quotation mark
-    return _answer(session, read if isinstance(read, str) else argument)
+        return argument  # it begins with a quotation mark
+    return read if isinstance(read, str) else argument
+
+
+def _seed(session: Session, argument: str) -> str:
+    return _answer(session, _unquoted(argument))
 
 
 def _plainly(act: Callable[[Session], None], again: str) -> Callable[[Session, str], str]:
@@ -121,8 +133,9 @@ def _next(session: Session, argument: str) -> str:
     if argument and is_choice(session, argument):
         session.take(int(argument))
         return argument.strip()
-    session.next(argument or None)
-    return f"/next {argument}".rstrip() if not _FRAGILE.search(argument) else f"/next {argument}"
+    text = _unquoted(argument) if argument else None
+    session.next(text)
+    return "/next" if text is None else f"/next {_quoted(text)}"
 
 
 def _adapt(session: Session, argument: str) -> str:
@@ -137,7 +150,7 @@ def _set(session: Session, argument: str) -> str:
     name, _, value = (part.strip() for part in argument.strip().partition(" "))
     if not value:
         names = [name] if name else list(session.player.settings)
-        session.stage.tell("\n".join(session.about_setting(each) for each in names))
+        session.stage.report("\n".join(session.about_setting(each) for each in names))
         return ""
     session.set(name, None if value == DEFAULT else value)
     if session.full_name(name) == RANDOM_SEED:
@@ -204,7 +217,7 @@ def _help(session: Session, argument: str) -> str:
             0, "Anything else is a message to answer." if session.player.answers else "Anything else is a seed."
         )
         told.append("Ctrl-C stops an answer, Ctrl-D leaves; Alt-Enter begins a new line; Tab completes.")
-    session.stage.tell("\n".join(told))
+    session.stage.report("\n".join(told))
     return ""
 
 
@@ -223,7 +236,7 @@ def _settings(session: Session) -> list[str]:
 COMMANDS: dict[str, Command] = {
     "/again": Command(_plainly(Session.again, "/again"), "", "another answer: the same settings, the next random seed"),
     "/more": Command(_plainly(Session.more, "/more"), "", "goes on from where it stopped"),
-    "/next": Command(_next, "[N|TEXT]", "what could come next; its number alone takes it"),
+    "/next": Command(_next, "[N|TEXT]", "what could come next; its number alone takes it", takes_text=True),
     "/undo": Command(_plainly(Session.undo, "/undo"), "", "takes the last line back"),
     "/keep": Command(_plainly(Session.keep, "/keep"), "", "keeps what is on the table"),
     "/adapt": Command(_adapt, "on|off", "the model learns from what you keep", lambda session: ("on", "off")),
@@ -241,7 +254,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "/play": Command(_plainly(Session.play, ""), "", "plays music, where the machine has a player"),
     "/load": Command(_load, "NAME", "goes on with another model", _checkpoints),
-    "/seed": Command(_seed, "[TEXT]", 'a seed that looks like something else, or "as JSON\\n"; alone: none'),
+    "/seed": Command(
+        _seed, "[TEXT]", 'a seed that looks like something else, or "as JSON\\n"; alone: none', takes_text=True
+    ),
     "/cut": Command(_cut, "N", "ends the next answer after N steps, as an interrupt did"),
     "/help": Command(_help, "[NAME]", "this", lambda session: COMMANDS),
     "/bye": Command(_plainly(_bye, ""), "", "leaves"),

@@ -122,5 +122,8 @@ class Stage(Protocol):
     def tell(self, words: str) -> None:
         """Words for people."""
 
+    def report(self, words: str) -> None:
+        """The same where somebody has asked for them."""
+
     def halted(self) -> bool:
         """Whether the user has interrupted what is going on."""

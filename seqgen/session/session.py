@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.api import Loaded
-from seqgen.errors import UsageError
+from seqgen.errors import DataError, UsageError
 from seqgen.generation import new_random_seed
 from seqgen.scores.playing import play
-from seqgen.session.apprentice import Apprentice
+from seqgen.session.apprentice import Apprentice, Lesson
 from seqgen.session.chat import Chat
 from seqgen.session.scene import About, Passage, Picture, Scene, Stage, Turn
 from seqgen.session.settings import Setting, find_setting, written
@@ -182,7 +182,7 @@ class Session:
         after = dataclasses.replace(scene, passage=choice.passage, turns=turns)
         if choice.goes_on:
             after = self.player.next(after, None, self.stage)
-        elif choice.passage.stopped_by is None or scene.choices[0].goes_on:
+        elif any(each.goes_on for each in scene.choices):
             after = dataclasses.replace(after, choices=())
         self.stage.tell(f"taken: {_short(choice.label)}")
         self._turn_to(after, f"the choice of {number}")
@@ -290,10 +290,10 @@ class Session:
         if scene.passage is not None:
             stage.show(scene.passage, self.player.picture(scene.passage))
         for turn in scene.turns[:-1]:
-            stage.tell(f"> {turn.message}\n{turn.reply}")
+            stage.report(f"> {turn.message}\n{turn.reply}")
         values = [f"{name} {written(value)}" for name, value in scene.values.items()]
         learning = ", which it learns from" if scene.adapting else ""
-        stage.tell(
+        stage.report(
             "\n".join(
                 [
                     f"{self.about.name}: {self.about.title}",
@@ -368,13 +368,30 @@ class Session:
         if before == after:
             return
         try:
-            found = self._apprentice.learn([self.player.learned_from(passage) for passage in after])
+            found = self._apprentice.learn(self._lessons(after))
         except BaseException:
-            self._apprentice.learn([self.player.learned_from(passage) for passage in before])
+            self._apprentice.learn(self._lessons(before))
             raise
         if found is not None:
             first, last = found
             self.stage.tell(f"learned it: {first:.2f} nats per symbol before, {last:.2f} after")
+
+    def _lessons(self, kept: Sequence[Passage]) -> list[Lesson]:
+        """What the model reads to learn from them.
+
+        Raises:
+            DataError: one of them cannot be learned.
+        """
+        lessons = []
+        for number, passage in enumerate(kept, 1):
+            try:
+                lessons.append(self.player.learned_from(passage))
+            except DataError as error:
+                what = f"{_short(passage.text)!r} cannot be learned: {error.what}"
+                raise DataError(
+                    what, where=f"kept {number}", hint="/undo takes it back, /adapt off goes on without."
+                ) from error
+        return lessons
 
 
 def _size(scene: Scene) -> int:

@@ -147,7 +147,7 @@ class Writer:
         """
         tokenizer, settings = self.model.tokenizer, self.model.checkpoint.recipe.tokenizer
         if reason := tokenizer.refusal(passage.text, settings):
-            raise DataError(f"the model cannot learn from it: {reason}")
+            raise DataError(reason)
         ids = tokenizer.encode(passage.text).astype(np.int64)
         return np.concatenate([[DOCUMENT], ids])
 
