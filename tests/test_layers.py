@@ -189,7 +189,6 @@ def test_what_prepares_a_corpus_or_a_recipe_never_imports_torch(file: str) -> No
         ("rich", "cli/"),
         ("prompt_toolkit", "cli/"),
         ("pygments", "cli/"),
-        ("prompt_toolkit", "cli/"),
         ("matplotlib", ("plots.py", "scores/to_png.py")),
         ("music21", ("scores/from_sheets.py", "scores/streams.py", "scores/to_musicxml.py")),
         ("symusic", ("scores/from_midi.py", "scores/to_wav.py", "tokenizers/coding.py")),

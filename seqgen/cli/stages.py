@@ -152,7 +152,7 @@ class Terminal:
     def end(self, passage: Passage, picture: Picture) -> None:
         """The whole picture, or the end of the line; and how it can be repeated."""
         self._draw(picture(self._width - 1, self._colour))
-        if not self._is_drawn:
+        if not (self._is_drawn or passage.text.endswith("\n")):
             self._send("\n")
         self.tell(summary(passage))
 

@@ -163,6 +163,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     if outcome.verdict.name in ("interrupted", "improving"):
         say(f"Train on:  seqgen train {how} --resume{more}")
     say(f'Reply:     seqgen reply {where} "..."' if answers else f"Sample:    seqgen sample {where}")
+    say(f"Play:      seqgen repl {where}")
     if as_json:
         print_json(outcome.to_dict())
     else:

@@ -34,6 +34,8 @@ NAMELESS = "\u27e8"
 """How the names of symbols begin that have no text."""
 SAMPLES, LENGTH = 64, 400
 """Of the text whose words the model is said to know."""
+LONGEST_LESSON = 50_000
+"""Symbols of a passage that is learned."""
 FORCED = 64
 """Symbols at most, that must come, that are taken before there is a choice."""
 
@@ -100,11 +102,11 @@ class Writer:
         Raises:
             UsageError: there is none.
         """
-        if scene.passage is None:
+        passage = scene.passage
+        if passage is None:
             raise UsageError("there is nothing to go on from", hint="Type a seed first.")
-        scene = dataclasses.replace(scene, base=scene.passage)
-        wishes, passage, modality = _wishes(scene.values), scene.passage, self.model.modality
-        assert passage is not None
+        scene = dataclasses.replace(scene, base=passage)
+        wishes, modality = _wishes(scene.values), self.model.modality
         text, limits = modality.go_on(passage.text, wishes.settings)
         assert isinstance(limits, SampleSettings)
         if not modality.open_ended:
@@ -113,8 +115,7 @@ class Writer:
         # What the model wrote itself is not to be recalled as if the corpus had said it.
         recalls = limits.recall and len(self.model.tokenizer.encode(passage.seed)) > LEAST_SEED
         wishes = dataclasses.replace(wishes, settings=dataclasses.replace(limits, recall=recalls))
-        cut = max(0, len(text) - REREAD)
-        cut = text.find("\n", cut) + 1 or cut if cut else 0
+        cut = _read_from(text)
         told = Told(passage.seed, text[:cut], text[text.rfind("\n") + 1 :])
         return self._draw(scene, text[cut:], wishes, told, stage, budget)
 
@@ -149,6 +150,9 @@ class Writer:
         if reason := tokenizer.refusal(passage.text, settings):
             raise DataError(reason)
         ids = tokenizer.encode(passage.text).astype(np.int64)
+        if len(ids) > LONGEST_LESSON:
+            what = f"{len(ids):,} symbols are too many to be learned while you wait, {LONGEST_LESSON:,} at most"
+            raise DataError(what, hint="/save it, and give the file to seqgen sample --adapt.")
         return np.concatenate([[DOCUMENT], ids])
 
     def render(self, passages: Sequence[Passage] | None, scene: Scene, suffix: str) -> list[bytes]:
@@ -172,7 +176,7 @@ class Writer:
         return self._writing(passage.text).pictures
 
     def _draw(self, scene: Scene, seed: str, wishes: Wishes, told: Told, stage: Stage, budget: Budget) -> Scene:
-        """As many samples as are wanted; those complete and one that was interrupted are on the table afterwards."""
+        """As many samples as are wanted, of which the last may be interrupted; the first is on the table afterwards."""
         found = list[Passage]()
         for number in range(wishes.count):
             if number and budget.ends(stage):
@@ -180,13 +184,11 @@ class Writer:
             random_seed = scene.random_seed + number
             (sample,) = self.model.samples(seed, wishes.settings, 1, random_seed)
             stage.begin(told.given, number + 1 if wishes.count > 1 else None)
-            if not deliver(sample, stage, budget):
-                break
-            passage = Passage(told.seed, told.before + sample.text, tuple(sample.ids), random_seed, sample.stopped_by)
+            deliver(sample, stage, budget)
+            ids = () if self.model.modality.open_ended else tuple(sample.ids)
+            passage = Passage(told.seed, told.before + sample.text, ids, random_seed, sample.stopped_by)
             stage.end(passage, sample.pictures)
             found.append(passage)
-        if not found:
-            return scene
         choices = tuple(Choice(passage.text, passage) for passage in found) if len(found) > 1 else ()
         random_seed = scene.random_seed + len(found)
         return dataclasses.replace(scene, passage=found[0], choices=choices, random_seed=random_seed)
@@ -195,7 +197,7 @@ class Writer:
         """What the model would go on with, each with the word that it most likely grows to, which is taken as a whole."""
         names = self.model.tokenizer.names()
         found = []
-        for one in self.model.next(passage.text, OFFERED):
+        for one in self.model.next(passage.text[_read_from(passage.text) :], OFFERED):
             ends, more = one.text == names[DOCUMENT], word_of(one)
             if not ends and more in names and more.startswith(NAMELESS):
                 continue  # a part of a character, which is no text by itself
@@ -285,8 +287,8 @@ class Budget:
         return self.interrupted
 
 
-def deliver(sample: Sample, stage: Stage, budget: Budget) -> bool:
-    """Draws a sample as far as it may be, and shows it as it grows, but for the seed; whether there is anything of it."""
+def deliver(sample: Sample, stage: Stage, budget: Budget) -> None:
+    """Draws a sample as far as it may be, and shows it as it grows, but for the seed."""
     shown = next(sample, "").removeprefix(sample.seed)
     budget.steps += 1
     while sample.stopped_by is None and not budget.ends(stage):
@@ -294,7 +296,13 @@ def deliver(sample: Sample, stage: Stage, budget: Budget) -> bool:
         shown = next(sample)
         budget.steps += 1
     stage.grow(shown + sample.finish(), sample.pictures)
-    return sample.symbols > 0 or sample.stopped_by != "interrupt"
+
+
+def _read_from(text: str) -> int:
+    """Where what is read of a text begins: of a long one at the beginning of a line, if there is one."""
+    if len(text) <= REREAD:
+        return 0
+    return text.find("\n", len(text) - REREAD) + 1 or len(text) - REREAD
 
 
 _WORD = re.compile(r"[^\W\d]\w{2,}")
