@@ -21,10 +21,17 @@ from common import heading, run
 from seqgen.checkpoint import Checkpoint
 from seqgen.pacing import Budget
 from seqgen.predictions import Evaluation
+from seqgen.recipe import parse_assignment
 from seqgen.shipping import LARGEST, ship, size_of
 
-CARDS = {"bach": "bach", "folk": "folk", "python": "python", "prose": "manual", "replies": "replies"}
-"""The models, and the corpus that each has learned from."""
+MODELS: dict[str, tuple[str, ...]] = {
+    "bach": ("bach",),
+    "folk": ("folk",),
+    "python": ("python",),
+    "prose": ("manual",),
+    "replies": ("replies",),
+}
+"""The models; of each the card that it learns from, and where need be what is set besides the defaults: `section.key=value`."""
 TIME = "10m"
 SHIPPED = Path(__file__).parent.parent / "checkpoints" / "shipped"
 ROW = "{:8} {:5} {:15} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6} {:>6}  {}"
@@ -38,14 +45,14 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"{', '.join(CARDS)}; default: all, of check and show those that are there",
+        help=f"{', '.join(MODELS)}; default: all, of check and show those that are there",
     )
     parser.add_argument("--from", dest="trained", type=Path, metavar="FOLDER", help="a checkpoint; default: train one")
     options = parser.parse_args()
-    if unknown := set(options.names) - set(CARDS):
-        sys.exit(f"there is no {', '.join(unknown)}; there are: {', '.join(CARDS)}")
-    there = [name for name in CARDS if (SHIPPED / name).is_dir()]
-    names = options.names or (list(CARDS) if options.what == "make" else there)
+    if unknown := set(options.names) - set(MODELS):
+        sys.exit(f"there is no {', '.join(unknown)}; there are: {', '.join(MODELS)}")
+    there = [name for name in MODELS if (SHIPPED / name).is_dir()]
+    names = options.names or (list(MODELS) if options.what == "make" else there)
     if options.trained and len(names) != 1:
         sys.exit("--from is one model: name it")
     if options.what != "make" and (missing := set(names) - set(there)):
@@ -61,7 +68,8 @@ def main() -> None:
 
 def command(name: str) -> list[str]:
     """What makes a model, all that follows `seqgen`."""
-    return ["train", CARDS[name], "--time", TIME, "--name", name]
+    card, *assignments = MODELS[name]
+    return ["train", card, "--time", TIME, "--name", name, *(part for each in assignments for part in ("--set", each))]
 
 
 @contextmanager
@@ -71,7 +79,11 @@ def trained(name: str, folder: Path | None) -> Iterator[Path]:
         checkpoint = Checkpoint(folder)
         budget = Budget.parse(TIME, None, None)
         assert budget is not None
-        if checkpoint.recipe.corpus.sources != (CARDS[name],) or checkpoint.manifest.budget != budget.to_dict():
+        card, *assignments = MODELS[name]
+        recipe = checkpoint.recipe.to_dict()
+        settings = [parse_assignment(each) for each in assignments]
+        differ = [each for each in settings if recipe[each[0]][each[1]] != each[2]]
+        if differ or recipe["corpus"]["sources"] != (card,) or checkpoint.manifest.budget != budget.to_dict():
             sys.exit(f"{folder} was not made by: seqgen {' '.join(command(name))}")
         yield folder.absolute()
         return
