@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from seqgen.cards import load_card
 from seqgen.checkpoint import SHIPPED, Checkpoint
 from seqgen.cli.main import program
+from seqgen.modalities import MODALITIES
 from seqgen.units import UNITS
 
 PAGE = Path(__file__).parent.parent / "docs" / "gallery.md"
@@ -234,12 +235,14 @@ def about(checkpoint: Checkpoint) -> str:
     split, measured = list(manifest.metrics.items())[-1]
     unit = UNITS[measured["unit"]]
     others = ", ".join(f"{name} {value:.3f}" for name, value in measured["baselines"].items())
+    answers = MODALITIES[checkpoint.recipe.corpus.kind].sequences is not None
+    known = "; counting has seen what was also replied to other messages" if answers else ""
     model = checkpoint.recipe.model
+    shape = f"{model.layers} layer{'s' * (model.layers > 1)} of {model.hidden} ({model.cell})"
     return (
         f"{card.title}. Licence: {card.licence}.\n\n"
-        f"{model.layers} layers of {model.hidden} ({model.cell}), {checkpoint.parameters():,} numbers, made by "
-        f"`{manifest.made_by}`. It needs **{measured[unit.key]:.3f} {unit.name}** for the {split} split, which is new to it; "
-        f"by counting alone: {others}."
+        f"{shape}, {checkpoint.parameters():,} numbers, made by `{manifest.made_by}`. It needs "
+        f"**{measured[unit.key]:.3f} {unit.name}** for the {split} split, which is new to it; by counting alone: {others}{known}."
     )
 
 
