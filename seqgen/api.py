@@ -429,7 +429,7 @@ class Loaded:
 
 
 def load(name: str | Path, device: str = "auto") -> Loaded:
-    """A trained model by the path of its folder, or by its name in `./checkpoints`.
+    """A trained model by the path of its folder, or by its name: in `./checkpoints`, or one that came with seqgen.
 
     Raises:
         CheckpointError: there is none, or it is damaged.

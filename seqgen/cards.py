@@ -136,6 +136,16 @@ def load_card(name: str) -> Card:
     return Card(name=name, path=path, **data)
 
 
+def is_installed(source: str) -> bool:
+    """Whether a source is a card whose texts came with Python, with a package or with seqgen, and change with their version."""
+    try:
+        card = load_card(source)
+    except DataError:
+        return False
+    outside = "module" in card.source or "package" in card.source or card.source.get("folder") == STDLIB
+    return outside or ("folder" in card.source and card.path.parent == cards_folder().absolute())
+
+
 def find_fault(url: str) -> str | None:
     """What is wrong with a web address, or None."""
     try:

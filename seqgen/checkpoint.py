@@ -37,12 +37,18 @@ FORMAT = 2
 RECALL = "recall"
 MANIFEST = "checkpoint.json"
 METRICS, TIMING, LOSS_PLOT = "metrics.jsonl", "timing.jsonl", "loss.png"
+OWN = Path("checkpoints")
+"""Where trainings write."""
+_PACKAGE = Path(__file__).parent
+SHIPPED = (_PACKAGE / "shipped", _PACKAGE.parent / "checkpoints" / "shipped")
+"""Where the models lie that came with seqgen: in an installed package, in a checkout. Nothing is written there."""
 LARGEST_JSON = 64 << 20
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    return {"seqgen": __version__, "python": platform.python_version(), "torch": importlib.metadata.version("torch")}
+    """The versions that a result depends on. Corpora of cards come with Python and music21, so they change with those."""
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "music21")}
+    return {"seqgen": __version__, "python": platform.python_version(), **packages}
 
 
 @dataclass
@@ -65,6 +71,8 @@ class Manifest:
     """The complete training states, oldest first: names of tensors and of JSON."""
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file that belongs to the checkpoint."""
+    made_by: str = ""
+    """The command that makes it again; empty: that of its recipe does (`--recipe`)."""
     versions: dict[str, str] = field(default_factory=versions)
     format: int = FORMAT
 
@@ -97,6 +105,11 @@ class Checkpoint:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with seqgen."""
+        return self.folder.absolute().parent in SHIPPED
 
     @property
     def recipe(self) -> Recipe:
@@ -243,23 +256,35 @@ def find_checkpoint(name: str) -> Checkpoint:
             where=name,
             hint="Give the folder that seqgen train printed.",
         )
-    known = ", ".join(checkpoint.folder.name for checkpoint in list_checkpoints())
+    known = ", ".join(checkpoint.name for checkpoint in list_checkpoints())
     hint = f"At hand: {known}." if known else "Train one first: seqgen train YOUR-FILE --time 3m"
     raise CheckpointError("no such checkpoint", where=name, hint=hint)
 
 
 def list_checkpoints() -> Iterator[Checkpoint]:
-    """The checkpoints at hand that can be read, those in `./checkpoints` first."""
+    """The checkpoints at hand that can be read, each one that a name means: those in `./checkpoints` first."""
+    for folder in checkpoint_folders().values():
+        with contextlib.suppress(SeqgenError):
+            yield Checkpoint(folder)
+
+
+def checkpoint_folders() -> dict[str, Path]:
+    """Name -> folder. Of two of one name, the user's own counts."""
+    found: dict[str, Path] = {}
     for root in checkpoint_roots():
-        for path in sorted(root.glob(f"*/{MANIFEST}")) if root.is_dir() else ():
-            with contextlib.suppress(SeqgenError):
-                yield Checkpoint(path.parent)
+        for path in sorted(root.glob(f"*/{MANIFEST}")):
+            found.setdefault(path.parent.name, path.parent)
+    return found
+
+
+def shipped_folder(name: str) -> Path | None:
+    """The folder of the model of this name that came with seqgen; None where none did."""
+    return next((root / name for root in SHIPPED if (root / name / MANIFEST).is_file()), None)
 
 
 def checkpoint_roots() -> list[Path]:
     """Where names are looked up: `./checkpoints`, then what came with seqgen."""
-    here = Path(__file__).parent
-    return [Path("checkpoints"), here / "shipped", here.parent / "checkpoints" / "shipped"]
+    return [OWN, *SHIPPED]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -120,7 +120,12 @@ class Corpus:
 
 
 def reopen(
-    settings: CorpusSettings, tokenizer_settings: TokenizerSettings, tokenizer: Tokenizer, entry: str, digest: str
+    settings: CorpusSettings,
+    tokenizer_settings: TokenizerSettings,
+    tokenizer: Tokenizer,
+    entry: str,
+    digest: str,
+    hint: str = "",
 ) -> Corpus:
     """The very corpus that a run was trained on: from the cache, or prepared again from its sources.
 
@@ -130,6 +135,7 @@ def reopen(
         tokenizer: the run's; nothing is added to it by the text that it was made from.
         entry: its name in the cache.
         digest: what its ids hashed to when they were written.
+        hint: what to do if it has changed; empty: bring the files back.
 
     Raises:
         DataError: it is gone or has changed.
@@ -147,7 +153,7 @@ def reopen(
         raise DataError(
             "the corpus has changed since this training began",
             where=", ".join(settings.sources),
-            hint="Bring back the old files, or train anew under another --name.",
+            hint=hint or "Bring back the old files, or train anew under another --name.",
         )
     return corpus
 

@@ -70,6 +70,27 @@ def evaluate(
     return READINGS[model.name].evaluate(model, tokenizer, split, name, symbols, known)
 
 
+def look_back(
+    model: Model, tokenizer: Tokenizer, split: Split, recall_symbols: int, *, symbols: int | None = None
+) -> Evaluation:
+    """What a trained network is to recall of a document, learned from validation text, and how well it predicts that text then.
+
+    Args:
+        model: without a memory; it gets one (`recall`) where that is worth it.
+        tokenizer: what the ids mean.
+        split: the validation text.
+        recall_symbols: of it, from which recall is learned; each part of them is measured by what the others taught.
+        symbols: as for `evaluate`.
+
+    Raises:
+        DataError: the split is empty.
+    """
+    known = None
+    if recall_symbols:
+        model.recall, known = learn_recall(model, split.ids[: recall_symbols + 1])
+    return evaluate(model, tokenizer, split, "valid", symbols=symbols, known=known)
+
+
 def _evaluate_stream(
     model: Model,
     tokenizer: Tokenizer,

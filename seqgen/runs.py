@@ -12,15 +12,17 @@ import torch
 
 from seqgen import defaults
 from seqgen.cache import read_origins, usual_ending
+from seqgen.cards import is_installed
 from seqgen.checkpoint import (
     FORMAT,
     MANIFEST,
+    OWN,
     Checkpoint,
     Manifest,
     TrainingState,
-    checkpoint_roots,
     find_checkpoint,
     list_checkpoints,
+    shipped_folder,
     versions,
 )
 from seqgen.corpus import Corpus, absolute_source, prepare, reopen
@@ -136,7 +138,7 @@ def start_run(request: Request) -> Run:
     if inheritance:
         resolved["model"] = inheritance.shape
     recipe = Recipe.from_dict(merge(defaults.CHOOSERS[modality.model].settings(facts), overrides, resolved))
-    folder = request.out or (checkpoint_roots()[0] / request.name if request.name else new_folder(name_for(sources)))
+    folder = request.out or (OWN / request.name if request.name else new_folder(name_for(sources)))
     _check_free(folder, request)
     manifest = Manifest(
         recipe, modality.model, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {}
@@ -149,6 +151,8 @@ def start_run(request: Request) -> Run:
 def open_run(request: Request) -> Run:
     """An earlier run, to go on with."""
     checkpoint = Checkpoint(_existing_folder(request))
+    if not checkpoint.manifest.states:  # before anything is written there: it may be a part of the installed package
+        raise _no_run("it holds no training state to go on from", checkpoint.folder)
     writer = CheckpointWriter(checkpoint.folder)
     try:
         checkpoint = Checkpoint(checkpoint.folder)  # again, now that nobody else writes it
@@ -223,7 +227,21 @@ def reopen_corpus(checkpoint: Checkpoint) -> Corpus:
     """The corpus that a checkpoint was trained on."""
     recipe, record = checkpoint.recipe, checkpoint.manifest.corpus
     tokenizer = checkpoint.tokenizer()
-    return reopen(recipe.corpus, recipe.tokenizer, tokenizer, record.get("entry", ""), record.get("digest", ""))
+    entry, digest = record.get("entry", ""), record.get("digest", "")
+    return reopen(recipe.corpus, recipe.tokenizer, tokenizer, entry, digest, _other_text(checkpoint))
+
+
+def _other_text(checkpoint: Checkpoint) -> str:
+    """What to do where a card brings another text than it did for the training; empty where the files are the user's own."""
+    if not all(map(is_installed, checkpoint.recipe.corpus.sources)):
+        return ""
+    then, here, name = checkpoint.manifest.versions, versions(), checkpoint.name
+    differ = [each for each in here if each != "torch" and then.get(each, here[each]) != here[each]]
+    which = ", ".join(f"{each} was {then[each]}, is {here[each]}" for each in differ)
+    return (
+        f"It comes with Python or a package, and another version or build brings another text{f' ({which})' if which else ''}. "
+        f"What was measured is in seqgen info {name}; seqgen eval {name} FILE measures another text."
+    )
 
 
 def name_for(sources: tuple[str, ...]) -> str:
@@ -264,25 +282,28 @@ def _existing_folder(request: Request) -> Path:
     if request.out:
         folder = request.out
     elif name is not None:
-        folder = checkpoint_roots()[0] / name
+        folder = OWN / name
     elif request.corpora:
         stem = name_for(request.corpora)
-        found = [
-            path
-            for path in checkpoint_roots()[0].glob(f"{stem}*")
-            if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)
-        ]
+        found = [path for path in OWN.glob(f"{stem}*") if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]
         found = [path for path in found if (path / MANIFEST).is_file()]
         if not found:
-            raise CheckpointError(
-                "there is no such run to go on with", where=f"checkpoints/{stem}", hint="Name it with --name or --out."
-            )
+            raise _no_run("there is no such run to go on with", OWN / stem, "Name it with --name or --out.")
         folder = max(found, key=lambda path: (path / MANIFEST).stat().st_mtime)
     else:
         raise UsageError("--resume needs to know which run", hint="Name it with --name or --out, or give its corpus.")
     if not (folder / MANIFEST).is_file():
-        raise CheckpointError("there is no run to go on with", where=str(folder), hint="Train without --resume first.")
+        raise _no_run("there is no run to go on with", folder, "Train without --resume first.")
     return folder
+
+
+def _no_run(what: str, folder: Path, advice: str = "") -> CheckpointError:
+    """Why a run cannot be resumed. A trained model without its training state can still be begun from."""
+    name = folder.name
+    begin = f"--init-from {name if shipped_folder(name) else folder}"
+    if shipped_folder(name):
+        advice = f"{name} came with seqgen, without a training state. Train from its weights, {begin}, or anew without --resume."
+    return CheckpointError(what, where=str(folder), hint=advice or f"Begin a new training with its weights: {begin}")
 
 
 def _check_same(overrides: Overrides, recipe: Recipe) -> None:

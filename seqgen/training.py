@@ -19,7 +19,7 @@ from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
-from seqgen.evaluation import evaluate, learn_recall
+from seqgen.evaluation import look_back
 from seqgen.generation import generate
 from seqgen.machine import torch_settings
 from seqgen.modalities import MODALITIES
@@ -334,11 +334,9 @@ class _Session:
 
     def _look_back(self, trainer: Trainer) -> tuple[Evaluation, Tensor | None]:
         """What the kept weights are to recall of a document, and how well they predict the validation text with it."""
-        model, split, known = self._model(trainer, trainer.kept), self.corpus.splits["valid"], None
-        if most := trainer.recipe.training.recall_symbols:
-            model.recall, known = learn_recall(model, split.ids[: most + 1])
-        tokenizer = self.corpus.tokenizer
-        return evaluate(model, tokenizer, split, "valid", symbols=self.final_symbols, known=known), model.recall
+        model, split = self._model(trainer, trainer.kept), self.corpus.splits["valid"]
+        most = trainer.recipe.training.recall_symbols
+        return look_back(model, self.corpus.tokenizer, split, most, symbols=self.final_symbols), model.recall
 
     def _draw(self, looks: list[dict[str, Any]], recalled: float | None) -> None:
         if len(looks) < 2:

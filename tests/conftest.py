@@ -30,6 +30,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SEQGEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SEQGEN_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("seqgen.checkpoint.SHIPPED", ())  # tests see the models that come with seqgen if they ask to
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def adapt_to(model: Loaded, file: str | None) -> None:
 
 
 def checkpoint_argument(command: Command) -> Command:
-    """CHECKPOINT, completed from `./checkpoints`."""
+    """CHECKPOINT, completed from `./checkpoints` and from what came with seqgen."""
     return click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=_complete_checkpoint)(command)
 
 
@@ -212,8 +212,6 @@ def _digests(context: click.Context, parameter: click.Parameter, value: tuple[st
 
 
 def _complete_checkpoint(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    return sorted(
-        path.parent.name
-        for path in Path("checkpoints").glob("*/checkpoint.json")
-        if path.parent.name.startswith(incomplete)
-    )
+    from seqgen.checkpoint import checkpoint_folders
+
+    return sorted(name for name in checkpoint_folders() if name.startswith(incomplete))

@@ -7,6 +7,9 @@ import click
 from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json, shown
 from seqgen.units import UNITS
 
+NAMES = {"valid": "validation"}
+"""What people call a split, where it is not its name."""
+
 
 @click.command(short_help="Say what a checkpoint is and how it was made.")
 @checkpoint_argument
@@ -30,21 +33,23 @@ def command(checkpoint: str, as_json: bool) -> None:
                 "step": manifest.step,
                 "recipe": recipe.to_dict(),
                 "metrics": manifest.metrics,
+                "made_by": manifest.made_by or None,
                 "corpus": {name: value for name, value in manifest.corpus.items() if name != "entry"},
                 "versions": manifest.versions,
                 "files": manifest.files,
             }
         )
         return
-    valid = manifest.metrics.get("valid")
     made = f"{recipe.corpus.kind}, {recipe.tokenizer.kind}, {parameters:,} parameters"
     click.echo(shown(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps"))
-    if valid:
-        others = ", ".join(f"{name} {value:.3f}" for name, value in valid["baselines"].items())
-        unit = UNITS[valid["unit"]]
-        value, alone = valid[unit.key], valid.get(f"{unit.key}_without_recall")
+    for split, measured in manifest.metrics.items():
+        others = ", ".join(f"{name} {value:.3f}" for name, value in measured["baselines"].items())
+        unit = UNITS[measured["unit"]]
+        value, alone = measured[unit.key], measured.get(f"{unit.key}_without_recall")
         without = f" ({alone:.3f} without what it recalls)" if alone not in (None, value) else ""
-        click.echo(f"# validation: {value:.3f} {unit.name}{without}; by counting alone: {others}")
+        click.echo(f"# {NAMES.get(split, split)}: {value:.3f} {unit.name}{without}; by counting alone: {others}")
+    if manifest.made_by:
+        click.echo(shown(f"# made by: {manifest.made_by}"))
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     click.echo(shown(f"# made with {versions}\n"))
     click.echo(shown(recipe.to_toml()), nl=False)

@@ -15,8 +15,9 @@ def command(as_json: bool) -> None:
     """List the checkpoints in ./checkpoints, and those that came with seqgen."""
     from rich.table import Table
 
-    from seqgen.checkpoint import list_checkpoints
+    from seqgen.checkpoint import list_checkpoints, shipped_folder
 
+    hidden = []
     table = Table("name", "kind", "tokens", "model", "steps", "surprise", "status")
     for found in list_checkpoints():
         manifest, recipe = found.manifest, found.recipe
@@ -29,6 +30,7 @@ def command(as_json: bool) -> None:
                     "folder": str(found.folder),
                     "kind": recipe.corpus.kind,
                     "status": manifest.status,
+                    "shipped": found.is_shipped,
                     "step": manifest.step,
                     "bits_per_character": valid.get("bits_per_character"),
                     "nats_per_note": valid.get("nats_per_note"),
@@ -42,9 +44,13 @@ def command(as_json: bool) -> None:
             literal(model),
             f"{manifest.step:,}",
             f"{valid[unit.key]:.3f} {unit.short}" if unit else "-",
-            literal(manifest.status),
+            literal("shipped" if found.is_shipped else manifest.status),
         )
+        if not found.is_shipped and (other := shipped_folder(found.name)):
+            hidden.append(f"{found.name} is your own; the one that came with seqgen is {other}")
     if not as_json and table.row_count:
         console().print(table)
+        for note in hidden:
+            say(note, dim=True)
     if not table.row_count:
         say("no checkpoints here yet; train one: seqgen train YOUR-FILE --time 3m")
