@@ -236,6 +236,15 @@ def test_bars_stay_full_when_repeats_are_played(text: str, seed: int) -> None:
     assert unfold(piece).metres == piece.metres
 
 
+def test_the_key_is_one_that_a_seed_belongs_to(tokenizer: MelodyTokenizer) -> None:
+    guide = tokenizer.guide(Wanted(seed=notation.parse("C#5 D5 B4 A4")))
+    while not any(tokenizer.words[place - 1].startswith("key ") for place in np.flatnonzero(guide.allowed())):
+        guide.feed(int(np.flatnonzero(guide.allowed())[0]))
+    keys = {tokenizer.words[place - 1] for place in np.flatnonzero(guide.allowed())}
+    assert "key D major" in keys
+    assert "key G major" not in keys
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("bars", [1, 2, 3, 4, 5, 16, 17, 23])
 def test_a_tune_has_the_bars_key_metre_and_range_that_were_wanted(

@@ -23,7 +23,7 @@ from seqgen.recipe import TokenizerSettings
 from seqgen.scores import notation
 from seqgen.scores.notation import parse_metre
 from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, Key, Metre, Piece
-from seqgen.scores.pitches import name_key
+from seqgen.scores.pitches import name_key, parse_key
 from seqgen.tokenizers.base import (
     DOCUMENT,
     DOCUMENT_KEY,
@@ -377,6 +377,22 @@ class ScoreTokenizer(ABC):
                 f"the model has not learned {what}", hint=f"It knows: {known}." if known else f"It knows no {kind}."
             )
         return word
+
+
+def keys_of(seed: Piece | None, words: list[str]) -> list[str]:
+    """Of the words of keys those to whose scales all of a seed belongs; all where it belongs to none, or there is no seed."""
+    classes = {note.pitch % 12 for part in seed.parts for note in part.notes if not part.drums} if seed else set()
+    return [word for word in words if classes <= _scale(word)] or words
+
+
+def _scale(word: str) -> set[int]:
+    """The pitch classes of a key, with the raised degrees of minor; of one that is not known all."""
+    name = word.partition(" ")[2]
+    if name == "?":
+        return set(range(12))
+    key = parse_key(name)
+    degrees = (0, 2, 3, 5, 7, 8, 9, 10, 11) if key.minor else (0, 2, 4, 5, 7, 9, 11)
+    return {(key.tonic + degree) % 12 for degree in degrees}
 
 
 class ScoreDecoder:

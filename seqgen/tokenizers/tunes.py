@@ -13,7 +13,7 @@ from seqgen.scores.notation import parse_metre
 from seqgen.scores.piece import COMMON_TIME, Metre
 from seqgen.tokenizers.base import DOCUMENT
 from seqgen.tokenizers.grid import COUNTED_DOWN
-from seqgen.tokenizers.scores import Wanted
+from seqgen.tokenizers.scores import Wanted, keys_of
 from seqgen.tokenizers.tune_requests import Vocabulary, check_seed, steps_of, wanted_pitches
 from seqgen.tokenizers.tune_words import BAR, LENGTH, NOTE, REST, SIGN_ORDER, STEP, TIE, UNKNOWN, bar_word
 
@@ -187,7 +187,7 @@ class MelodyGuide:
             return [word for word in self._words[head] if steps_of(word) > pickup]
         if head == "pickup":
             return [word for word in self._words[head] if int(word.partition(" ")[2]) < self._bar]
-        return self._words[head]
+        return keys_of(self._wanted.seed, self._words[head]) if head == "key" else self._words[head]
 
     def _closing(self) -> str:
         """What a repeat or an ending that must be closed needs right here, if anything."""

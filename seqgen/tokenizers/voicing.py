@@ -11,10 +11,10 @@ import numpy.typing as npt
 from seqgen.errors import UsageError
 from seqgen.scores.notation import parse_metre
 from seqgen.scores.piece import COMMON_TIME, Metre
-from seqgen.scores.pitches import name_pitch, parse_key
+from seqgen.scores.pitches import name_pitch
 from seqgen.tokenizers.base import DOCUMENT
 from seqgen.tokenizers.grid import FAR, bar_word
-from seqgen.tokenizers.scores import Wanted
+from seqgen.tokenizers.scores import Wanted, keys_of
 from seqgen.tokenizers.voice_seeds import Vocabulary, seed_cells
 
 Mask = npt.NDArray[np.bool_]
@@ -128,7 +128,8 @@ class VoicesGuide:
         if head in _HEAD:
             known = [place for place in self._words[head] if not self._tokenizer.words[place - 1].endswith("?")]
             known = self._words[head] if head in self._tokenizer.about["open"] else known
-            return self._keys_of_seed(known) if head == "key" else known
+            words = [self._tokenizer.words[place - 1] for place in known]
+            return self._ids(keys_of(self._wanted.seed, words)) if head == "key" else known
         if head == _END:
             return [DOCUMENT]
         if head == _GOAL:
@@ -136,12 +137,6 @@ class VoicesGuide:
         if head == _BAR:
             return self._bar_candidates()
         return self._step_candidates() if head == _STEP else self._voice_candidates(int(head))
-
-    def _keys_of_seed(self, known: list[int]) -> list[int]:
-        """The keys to whose scales the seed belongs; all where it belongs to none."""
-        seed = self._wanted.seed
-        classes = {note.pitch % 12 for part in seed.parts for note in part.notes if not part.drums} if seed else set()
-        return [place for place in known if classes <= _scale(self._tokenizer.words[place - 1])] or known
 
     def _step_candidates(self) -> list[int]:
         """The steps that are left in the bar, up to the first in which something must happen; or what follows the bar."""
@@ -234,13 +229,3 @@ class VoicesGuide:
                 f"the range leaves no pitch to {name}", hint=f"It sings from {name_pitch(low)} to {name_pitch(high)}."
             )
         return found
-
-
-def _scale(word: str) -> set[int]:
-    """The pitch classes of a key, with the raised degrees of minor; of one that is not known all."""
-    name = word.partition(" ")[2]
-    if name == "?":
-        return set(range(12))
-    key = parse_key(name)
-    degrees = (0, 2, 3, 5, 7, 8, 9, 10, 11) if key.minor else (0, 2, 4, 5, 7, 9, 11)
-    return {(key.tonic + degree) % 12 for degree in degrees}
