@@ -16,9 +16,9 @@ from seqgen.conversations import tidy
 from seqgen.errors import UsageError
 from seqgen.mail.masks import fill, is_whole, mask
 from seqgen.replying import Reply, ReplySettings
+from seqgen.session.answers import Budget, chances, rules_of, word_of
 from seqgen.session.scene import Choice, Passage, Picture, Scene, Stage, Turn
 from seqgen.session.settings import OF_CHATTING, Setting
-from seqgen.session.writer import Budget, chances, rules_of, word_of
 from seqgen.tokenizers import DOCUMENT
 
 REMEMBERED = 6

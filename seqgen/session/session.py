@@ -15,11 +15,12 @@ from seqgen.api import Loaded
 from seqgen.errors import DataError, UsageError
 from seqgen.generation import new_random_seed
 from seqgen.scores.playing import play
+from seqgen.session.answers import Budget
 from seqgen.session.apprentice import Apprentice, Lesson
 from seqgen.session.chat import Chat
 from seqgen.session.scene import About, Passage, Picture, Scene, Stage, Turn
 from seqgen.session.settings import Setting, find_setting, written
-from seqgen.session.writer import Budget, Writer
+from seqgen.session.writer import Writer
 
 PAST = 100
 """Lines that can be undone."""

@@ -20,9 +20,9 @@ from seqgen.generation import SampleSettings, masked
 from seqgen.machine import default_threads, torch_settings
 from seqgen.models.recall import LEAST_SEED
 from seqgen.samples import Sample
+from seqgen.session.answers import Budget, chances, fields_of, rules_of, word_of
 from seqgen.session.scene import Choice, Passage, Picture, Scene, Stage
 from seqgen.session.settings import OF_WRITING, Setting
-from seqgen.surprises import Next
 from seqgen.tokenizers import DOCUMENT, Opening
 from seqgen.writing import Limits, Rendering, Writing
 
@@ -243,17 +243,6 @@ class Writer:
         return model.modality.writing(model.modality, model.tokenizer, Limits(), Opening([DOCUMENT]), text)
 
 
-def word_of(following: Next) -> str:
-    """What is taken of what could come next: the word that it grows to."""
-    return following.word if following.word.startswith(following.text) else following.text
-
-
-def chances(following: Next) -> str:
-    """The probability of the symbol, and of the word if that is more."""
-    more = word_of(following) != following.text
-    return f"{following.probability:.1%}" + (f", the whole {following.word_probability:.1%}" if more else "")
-
-
 @dataclass(frozen=True)
 class Told:
     """What is shown of samples that go on from something.
@@ -267,24 +256,6 @@ class Told:
     seed: str
     before: str
     given: str
-
-
-class Budget:
-    """How many steps an answer may take that is interrupted where it was before; none is limited otherwise.
-
-    Attributes:
-        most: steps, a symbol or a block of them each; None: until it is complete.
-        steps: how many there were.
-        interrupted: whether there would have been more.
-    """
-
-    def __init__(self, most: int | None = None) -> None:
-        self.most, self.steps, self.interrupted = most, 0, False
-
-    def ends(self, stage: Stage) -> bool:
-        """Whether no more may be drawn."""
-        self.interrupted = self.interrupted or stage.halted() or (self.most is not None and self.steps >= self.most)
-        return self.interrupted
 
 
 def deliver(sample: Sample, stage: Stage, budget: Budget) -> None:
@@ -306,27 +277,10 @@ def _read_from(text: str) -> int:
 
 
 _WORD = re.compile(r"[^\W\d]\w{2,}")
-_NAMES: Mapping[str, str] = {"range": "pitches"}
-_OF_RULES = {field.name for field in dataclasses.fields(RuleSettings)}
 _OF_SAMPLE = {field.name for field in dataclasses.fields(SampleSettings)} - {"rules"}
 _OF_RENDERING = {field.name for field in dataclasses.fields(Rendering)}
 
 
-def rules_of(values: Mapping[str, Any]) -> RuleSettings:
-    """The rules of what was set.
-
-    Raises:
-        UsageError: values that cannot be meant together.
-    """
-    first, last = values.get("temperature", (RuleSettings().temperature, None))
-    return RuleSettings(**{**_fields(values, _OF_RULES), "temperature": first, "final_temperature": last})
-
-
 def _wishes(values: Mapping[str, Any]) -> Wishes:
-    settings = SampleSettings(rules=rules_of(values), **_fields(values, _OF_SAMPLE))
-    return Wishes(settings, Rendering(**_fields(values, _OF_RENDERING)), values.get("count", 1))
-
-
-def _fields(values: Mapping[str, Any], of: set[str]) -> dict[str, Any]:
-    named = {_NAMES.get(name, name).replace("-", "_"): value for name, value in values.items()}
-    return {name: value for name, value in named.items() if name in of}
+    settings = SampleSettings(rules=rules_of(values), **fields_of(values, _OF_SAMPLE))
+    return Wishes(settings, Rendering(**fields_of(values, _OF_RENDERING)), values.get("count", 1))
