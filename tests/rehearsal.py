@@ -76,6 +76,9 @@ class Notes:
     def tell(self, words: str) -> None:
         self.seen.append(("tell", words))
 
+    def report(self, words: str) -> None:
+        self.seen.append(("report", words))
+
     def halted(self) -> bool:
         if self.patience is None:
             return False
@@ -89,7 +92,7 @@ class Notes:
     @property
     def told(self) -> str:
         """All words."""
-        return "\n".join(self.of("tell"))
+        return "\n".join(what for name, what in self.seen if name in ("tell", "report"))
 
     @property
     def text(self) -> str:

@@ -106,6 +106,8 @@ REFUSED: list[tuple[str, str, type[SeqgenError], str, str]] = [
     ("text", "/cut", UsageError, "a number of steps belongs behind it", ""),
     ("text", "/cut all", UsageError, "a number of steps belongs behind it", ""),
     ("text", "/cut -1", UsageError, "a number of steps belongs behind it", ""),
+    ("text", "/set stop a\nb", UsageError, "/set takes one line", "/seed"),
+    ("text", "/temp 1\n2", UsageError, "/temp takes one line", "/seed"),
     ("text", "/help nonsense", UsageError, "there is no command /nonsense", "There are: /again"),
     ("text", '/seed "\\ud800"', DataError, "not valid Unicode", "Pass it as UTF-8"),
     ("text", "/next \udcff", DataError, "not valid Unicode", "Pass it as UTF-8"),
