@@ -1,0 +1,225 @@
+"""`seqgen repl` as it is typed, at a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal import make_models
+from tests.terminals import ALT_ENTER, CTRL_C, CTRL_D, ENTER, TAB, UP, Typed
+from tests.untrained import untrained
+
+pytest.importorskip("pty", reason="there are no pseudo-terminals on this system")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models to play with, and one that writes what would drive a terminal."""
+    folder = tmp_path_factory.mktemp("terminal")
+    make_models(folder)
+    untrained(folder / "checkpoints" / "wild", ["\x1b[2J\x07\x9b\r\x08" * 9])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def at_terminal(folder: Path) -> Iterator[Typed]:
+    """One session for many tests: each begins by loading its model."""
+    with Typed(
+        "repl",
+        "text",
+        "--random-seed",
+        "3",
+        folder=folder,
+        SEQGEN_STATE=str(folder / "state"),
+        SEQGEN_CACHE=str(folder),
+    ) as typed:
+        typed.wait_for("text> ")
+        yield typed
+
+
+@pytest.fixture
+def play(at_terminal: Typed) -> Typed:
+    assert at_terminal.process.poll() is None, at_terminal.text[-500:]
+    at_terminal.answer("/load text", "text")
+    return at_terminal
+
+
+def recorded(folder: Path, typed: Typed, prompt: str) -> list[str]:
+    """The lines that the session has recorded."""
+    typed.answer("/save session.txt --force", prompt)
+    return (folder / "session.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_seed_is_answered(play: Typed) -> None:
+    play.answer("/length 20", "text")
+    shown = play.answer("my own", "text")
+    answer = shown.split("\r\n")[1]
+    assert answer.startswith("my own") and len(answer) > len("my own")
+    assert re.search(r"random seed \d+", shown)
+    again = play.answer("/again", "text")
+    assert re.search(r"\r\nmy own", again) and again != shown
+
+
+def test_ctrl_c_stops_an_answer_and_not_the_session(play: Typed) -> None:
+    play.answer("/length 2000000", "text")
+    play.type("my own" + ENTER)
+    play.wait_for(r"\nmy own")
+    play.type(CTRL_C)
+    assert "interrupted, random seed" in play.wait_for(r"\ntext> ")
+    play.answer("/length 5", "text")
+    assert "my own" in play.answer("my own", "text")
+
+
+def test_many_ctrl_c_stop_no_session(play: Typed) -> None:
+    play.answer("/length 2000000", "text")
+    play.type("my own" + ENTER)
+    play.wait_for(r"\nmy own")
+    for _ in range(30):
+        play.type(CTRL_C)
+        time.sleep(0.002)
+    play.wait_for(r"text> ")
+    play.type(CTRL_C)
+    play.answer("/length 5", "text")
+    assert "my own" in play.answer("my own", "text")
+
+
+def test_ctrl_c_at_the_prompt_takes_back_what_was_typed(play: Typed, folder: Path) -> None:
+    play.type("/temp 0.123")
+    play.wait_for("0.123")
+    play.type(CTRL_C)
+    play.wait_for(r"text> ")
+    play.answer("/temp 0.25", "text")
+    lines = recorded(folder, play, "text")
+    assert "/set temperature 0.25" in lines and not any("0.123" in line for line in lines)
+
+
+def test_tab_completes_commands_values_and_words(play: Typed, folder: Path) -> None:
+    play.type("/tem" + TAB)
+    play.wait_for("/temp ")
+    play.type("0.75" + ENTER)
+    play.wait_for("temperature: 0.75")
+    play.wait_for("text> ")
+    play.type("/set unt" + TAB + "sen" + TAB)
+    play.wait_for("sentence")
+    play.type(ENTER)
+    play.wait_for("until: sentence")
+    play.wait_for("text> ")
+    play.type("/load repl" + TAB)
+    play.wait_for("replies")
+    play.type(ENTER)
+    play.wait_for("replies> ")
+
+
+def test_a_seed_can_have_several_lines_that_are_indented(play: Typed, folder: Path) -> None:
+    play.answer("/load code", "code")
+    play.answer("/length 5", "code")
+    play.type("def total(x):" + ALT_ENTER + "if x:" + ALT_ENTER + "return" + ENTER)
+    play.wait_for("random seed")
+    play.wait_for("code> ")
+    assert recorded(folder, play, "code")[-1] == '/seed "def total(x):\\n    if x:\\n        return"'
+
+
+def test_code_is_coloured(play: Typed) -> None:
+    play.answer("/load code", "code")
+    play.answer("/length 5", "code")
+    place = len(play.sent)
+    play.answer("return 'a'", "code")
+    assert b"\x1b[35mreturn" in play.sent[place:] and b"\x1b[32m'a'" in play.sent[place:]
+
+
+def test_what_a_model_writes_is_shown_and_does_not_drive_the_terminal(play: Typed) -> None:
+    play.answer("/load wild", "wild")
+    play.answer("/length 60", "wild")
+    place = len(play.sent)
+    shown = play.answer("a", "wild")
+    assert "\\x1b" in shown and "\\x07" in shown and "\\x9b" in shown
+    sent = play.sent[place:]
+    assert b"\x07" not in sent and b"\x9b" not in sent.replace(b"\xc2\x9b", b"\x9b")
+    answer = sent[sent.index(b"\x1b[1ma") :].split(b"random seed")[0]
+    assert b"\x1b[2J" not in answer
+
+
+def test_music_is_drawn_bar_by_bar_and_voice_by_voice(play: Typed, folder: Path) -> None:
+    play.answer("/load voices", "voices")
+    play.answer("/set bars 3", "voices")
+    shown = play.answer("G4", "voices")
+    rows = [line for line in shown.split("\r\n") if line.count("\u2502") >= 3 or line.count("|") >= 3]
+    assert len(rows) > 5, shown
+    play.answer("/save piece.mid --force", "voices")
+    assert (folder / "piece.mid").read_bytes().startswith(b"MThd")
+
+
+def test_a_chat_suggests_replies_and_a_number_takes_one(play: Typed, folder: Path) -> None:
+    play.answer("/load replies", "replies")
+    play.answer("/length 5", "replies")
+    shown = play.answer("Where is the tea?", "replies")
+    numbered = re.findall(r"\n([123])  ", shown)
+    assert numbered == ["1", "2", "3"]
+    assert "taken: " in play.answer("2", "replies")
+    assert recorded(folder, play, "replies")[-2:] == ["Where is the tea?", "2"]
+
+
+def test_what_cannot_be_done_is_said_with_what_to_do(play: Typed) -> None:
+    shown = play.answer("/temp warm", "text")
+    assert "error: temperature: 'warm' is no number" in shown
+    assert "internal error" not in play.text and "Traceback" not in play.text
+
+
+def test_bytes_that_are_no_text_are_refused(play: Typed) -> None:
+    play.type(b"caf\xe9" + ENTER.encode())
+    assert "error: " in play.wait_for(r"text> $")
+
+
+def test_what_was_typed_is_remembered_by_the_next_session_and_for_its_owner_alone(folder: Path, tmp_path: Path) -> None:
+    state, cache = tmp_path / "state", {"SEQGEN_CACHE": str(folder)}
+    with Typed("repl", "text", folder=folder, SEQGEN_STATE=str(state), **cache) as typed:
+        typed.wait_for("text> ")
+        typed.answer("/temp 0.625", "text")
+        typed.type(CTRL_D)
+        assert typed.leave() == 0
+    (file,) = [path for path in state.rglob("*") if path.is_file()]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600 and b"/temp 0.625" in file.read_bytes()
+    with Typed("repl", "text", folder=folder, SEQGEN_STATE=str(state), **cache) as typed:
+        typed.wait_for("text> ")
+        typed.type(UP)
+        typed.wait_for("/temp 0.625")
+        typed.type(ENTER)
+        typed.wait_for("temperature: 0.625")
+        typed.wait_for("text> ")
+        typed.type("/bye" + ENTER)
+        assert typed.leave() == 0
+
+
+def test_without_history_and_colours_there_are_none(folder: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    environment = {"SEQGEN_STATE": str(state), "SEQGEN_CACHE": str(folder), "NO_COLOR": "1"}
+    with Typed("repl", "code", "--no-history", "--random-seed", "1", folder=folder, **environment) as typed:
+        typed.wait_for("code> ")
+        typed.answer("/length 9", "code")
+        typed.answer("return 'a'", "code")
+        typed.answer("/load voices", "voices")
+        typed.answer("/set bars 2", "voices")
+        typed.answer("G4", "voices")
+        typed.answer("/nonsense", "voices")
+        typed.type("/exit" + ENTER)
+        assert typed.leave() == 0
+    assert not state.exists()
+    colours = {match for match in re.findall(rb"\x1b\[([\d;]*)m", typed.sent) if match not in (b"", b"0")}
+    assert not colours, colours
+
+
+def test_a_history_that_cannot_be_kept_is_said(folder: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    with Typed("repl", "text", folder=folder, SEQGEN_STATE=str(blocked / "state"), SEQGEN_CACHE=str(folder)) as typed:
+        assert "not remembered" in typed.wait_for("text> ")
+        typed.answer("/temp 0.5", "text")
+        typed.type(CTRL_D)
+        assert typed.leave() == 0
+    assert os.path.isfile(blocked)
