@@ -8,13 +8,17 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-ENTER, TAB, UP, ALT_ENTER, CTRL_C, CTRL_D = "\r", "\t", "\x1b[A", "\x1b\r", "\x03", "\x04"
-PATIENCE = 60.0
+ENTER, UP, ALT_ENTER, CTRL_C, CTRL_D = "\r", "\x1b[A", "\x1b\r", "\x03", "\x04"
+COLUMNS, ROWS = 90, 30
+PATIENCE = 30.0
 """Seconds after which what was waited for will not come: many, since the machine may be busy."""
+_PROMPT = b"\x1b[?2004h"
+"""What is sent whenever something can be typed: what is pasted is to be told from keys."""
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][0-9A-B]|[=>78])")
 
 
@@ -25,35 +29,29 @@ class Typed:
         arguments: of the command line.
         folder: where it runs.
         environment: beside that of the tests.
-        size: columns and rows.
 
     Attributes:
         sent: all that came to the terminal so far.
     """
 
-    def __init__(
-        self, *arguments: str, folder: Path, size: tuple[int, int] = (90, 30), **environment: str | None
-    ) -> None:
+    def __init__(self, *arguments: str, folder: Path, environment: Mapping[str, str]) -> None:
         import fcntl
         import pty
         import struct
         import termios
 
         self.sent = b""
-        self._read_to = 0
+        self._read_to = self._prompts = 0
         self._master, slave = pty.openpty()
-        columns, rows = size
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        wanted = {**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", "NO_COLOR": None, **environment}
-        for name in ("COLUMNS", "LINES"):
-            wanted.setdefault(name, None)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "seqgen", *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             cwd=folder,
-            env={name: value for name, value in wanted.items() if value is not None},
+            env={**inherited, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **environment},
             preexec_fn=lambda: _take(slave),
         )
         os.close(slave)
@@ -93,10 +91,24 @@ class Typed:
             if not self._pump(end - time.monotonic()):
                 raise AssertionError(f"{pattern!r} is not in {shown!r}")
 
+    def wait_for_prompt(self, name: str) -> str:
+        """Waits until a new prompt of this name waits for keys; returns what was shown since something was waited for.
+
+        Raises:
+            AssertionError: it does not come.
+        """
+        end = time.monotonic() + PATIENCE
+        while self.sent.count(_PROMPT) <= self._prompts or not self.text.endswith(f"{name}> "):
+            if not self._pump(end - time.monotonic()):
+                raise AssertionError(f"no prompt of {name} behind {self.text[self._read_to :]!r}")
+        self._prompts = self.sent.count(_PROMPT)
+        shown, self._read_to = self.text[self._read_to :], len(self.text)
+        return shown
+
     def answer(self, line: str, prompt: str) -> str:
         """Types a line, and waits for the next prompt: what was shown in between."""
         self.type(line + ENTER)
-        return self.wait_for(rf"\n[^\n]*{re.escape(prompt)}> ")
+        return self.wait_for_prompt(prompt)
 
     def leave(self) -> int:
         """Waits for its end: the exit code."""
