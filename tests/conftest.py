@@ -45,3 +45,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Result(code, out, err)
 
     return run_it
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `checkpoints` hold a small model of every kind, to play with."""
+    from tests.rehearsal import make_models
+
+    folder = tmp_path_factory.mktemp("models")
+    make_models(folder)
+    return folder

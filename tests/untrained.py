@@ -13,7 +13,7 @@ from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS
 from seqgen.recipe import Recipe
 from seqgen.saving import CheckpointWriter
-from seqgen.tokenizers import TOKENIZERS, alphabet_of
+from seqgen.tokenizers import DOCUMENT, TOKENIZERS, alphabet_of
 
 VALID = {
     "unit": "bits_per_character",
@@ -24,9 +24,25 @@ VALID = {
 
 
 def untrained(
-    folder: Path, texts: Sequence[str], kind: str = "text", kind_of_tokenizer: str = "characters", **tokenizer: Any
+    folder: Path,
+    texts: Sequence[str],
+    kind: str = "text",
+    kind_of_tokenizer: str = "characters",
+    corpus: dict[str, Any] | None = None,
+    ends: float = 0.0,
+    **tokenizer: Any,
 ) -> Path:
-    """A checkpoint with weights that are large enough for one symbol to be likelier than another."""
+    """A checkpoint with weights that are large enough for one symbol to be likelier than another.
+
+    Args:
+        folder: where it is made.
+        texts: from which its tokenizer is built.
+        kind: of the corpus.
+        kind_of_tokenizer: its name.
+        corpus: what it says of the corpus that it has not read.
+        ends: nats by which the end of a document is likelier than it would be.
+        tokenizer: its settings.
+    """
     network = MODALITIES[kind].model
     parts: dict[str, Any] = {
         "model": {"hidden": 16, "embedding": 8, "layers": 1},
@@ -38,7 +54,9 @@ def untrained(
     model = MODELS[network](alphabet_of(built), recipe.model)
     model.reset_parameters(torch.Generator().manual_seed(3))
     weights = {name: tensor * (4 if "output" in name else 1) for name, tensor in model.state_dict().items()}
+    weights["output_bias"][DOCUMENT] += ends
     writer = CheckpointWriter(folder)
-    writer.commit(Manifest(recipe, model=network, metrics={"valid": VALID} if kind == "text" else {}), weights, built)
+    metrics = {"valid": VALID} if kind == "text" else {}
+    writer.commit(Manifest(recipe, model=network, metrics=metrics, corpus=corpus or {}), weights, built)
     writer.close()
     return folder
