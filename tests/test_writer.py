@@ -15,8 +15,9 @@ from seqgen.generation import SampleSettings
 from seqgen.samples import Sample
 from seqgen.scores.notation import parse
 from seqgen.session import writer as module
+from seqgen.session.answers import Budget, chances, word_of
 from seqgen.session.scene import Passage
-from seqgen.session.writer import OFFERED, Budget, chances, word_of
+from seqgen.session.writer import OFFERED
 from seqgen.surprises import Next
 from tests.rehearsal import LENGTH, SEEDS, Notes, Play, assert_repeated
 from tests.untrained import untrained
