@@ -2,7 +2,8 @@
 
 python benchmarks/shipped.py make bach folk         trains each with the defaults, and puts a small copy into checkpoints/shipped
 python benchmarks/shipped.py make bach --from RUN   ships what was trained by that very command before
-python benchmarks/shipped.py check                  trains each again, into a temporary folder, and prints both figures
+python benchmarks/shipped.py check                  trains each again by its recipe, as many steps, and prints both figures
+python benchmarks/shipped.py check --timed          the same by its command: as many steps as fit its time on this machine
 python benchmarks/shipped.py show                   measures what is shipped
 """
 
@@ -29,9 +30,10 @@ MODELS: dict[str, tuple[str, ...]] = {
     "folk": ("folk",),
     "python": ("python",),
     "prose": ("manual",),
-    "replies": ("replies",),
+    "replies": ("replies", "tokenizer.vocabulary=2000", "model.hidden=128", "model.embedding=128"),
 }
-"""The models; of each the card that it learns from, and where need be what is set besides the defaults: `section.key=value`."""
+"""The models; of each the card that it learns from, and where need be what is set besides the defaults: `section.key=value`. By
+default `replies` has 6.4 million numbers, twice what fits."""
 TIME = "10m"
 SHIPPED = Path(__file__).parent.parent / "checkpoints" / "shipped"
 ROW = "{:8} {:5} {:15} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6} {:>6}  {}"
@@ -47,6 +49,7 @@ def main() -> None:
         metavar="NAME",
         help=f"{', '.join(MODELS)}; default: all, of check and show those that are there",
     )
+    parser.add_argument("--timed", action="store_true", help="check: for the time of the command, not for its steps")
     parser.add_argument("--from", dest="trained", type=Path, metavar="FOLDER", help="a checkpoint; default: train one")
     options = parser.parse_args()
     if unknown := set(options.names) - set(MODELS):
@@ -60,7 +63,7 @@ def main() -> None:
     if options.what == "show":
         show(names)
     elif options.what == "check":
-        check(names, options.trained)
+        check(names, options.trained, options.timed)
     else:
         for name in names:
             make(name, options.trained)
@@ -72,8 +75,13 @@ def command(name: str) -> list[str]:
     return ["train", card, "--time", TIME, "--name", name, *(part for each in assignments for part in ("--set", each))]
 
 
+def repetition(name: str) -> list[str]:
+    """What makes a model with the steps that it took, likewise."""
+    return ["train", "--recipe", name, "--name", f"{name}-again"]
+
+
 @contextmanager
-def trained(name: str, folder: Path | None) -> Iterator[Path]:
+def trained(name: str, folder: Path | None, by: list[str]) -> Iterator[Path]:
     """The checkpoint of a training by the command of a model: this one, or a new one in a temporary folder."""
     if folder is not None:
         checkpoint = Checkpoint(folder)
@@ -88,9 +96,9 @@ def trained(name: str, folder: Path | None) -> Iterator[Path]:
         yield folder.absolute()
         return
     with tempfile.TemporaryDirectory() as scratch:
-        _, seconds = run(*command(name), folder=Path(scratch))
-        print(f"seqgen {' '.join(command(name))}: {seconds:.0f} s", flush=True)
-        yield Path(scratch, "checkpoints", name)
+        _, seconds = run(*by, folder=Path(scratch))
+        print(f"seqgen {' '.join(by)}: {seconds:.0f} s", flush=True)
+        yield Path(scratch, "checkpoints", by[-1] if "--recipe" in by else name)
 
 
 def make(name: str, folder: Path | None) -> None:
@@ -100,7 +108,7 @@ def make(name: str, folder: Path | None) -> None:
         f"seqgen {' '.join(command(name))}; then its weights are rounded to bfloat16, and validation and test text are measured "
         "with the rounded ones.",
     )
-    with trained(name, folder) as path:
+    with trained(name, folder, command(name)) as path:
         before = Checkpoint(path).manifest.metrics["valid"]
         figures = ship(Checkpoint(path), SHIPPED / name, f"seqgen {' '.join(command(name))}")
     for split, figure in figures.items():
@@ -121,17 +129,18 @@ def told(figure: Evaluation) -> str:
     )
 
 
-def check(names: list[str], folder: Path | None) -> None:
+def check(names: list[str], folder: Path | None, timed: bool) -> None:
     """Trains again, and prints the figures of what is shipped and of what came out."""
+    how = f"command, seqgen train CARD --time {TIME} --name NAME" if timed else "recipe, seqgen train --recipe NAME"
     heading(
         "Shipped models, trained again",
-        f"each by its command, seqgen train CARD --time {TIME} --name NAME, into an empty folder; both measured by seqgen eval "
+        f"each by its {how}, in an empty folder; both measured by seqgen eval "
         "on the test split, in the model's unit. 'again' has float32 weights. 'recorded': what seqgen info says of the shipped "
         "one. BLEU: of 1,000 answers.",
     )
     head("again", "more")
     for name in names:
-        with trained(name, folder) as path:
+        with trained(name, folder, command(name) if timed else repetition(name)) as path:
             again = measured(str(path))
         row(name, again)
 

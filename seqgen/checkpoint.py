@@ -248,9 +248,9 @@ def find_checkpoint(name: str) -> Checkpoint:
         CheckpointError: there is none.
     """
     for folder in (Path(name), *(root / name for root in checkpoint_roots())):
-        if (folder / MANIFEST).is_file():
+        if _is_there(folder / MANIFEST):
             return Checkpoint(folder)
-    if Path(name).is_dir():
+    if _is_there(Path(name)) and Path(name).is_dir():
         raise CheckpointError(
             f"this folder holds no {MANIFEST}, so it is no checkpoint",
             where=name,
@@ -259,6 +259,14 @@ def find_checkpoint(name: str) -> Checkpoint:
     known = ", ".join(checkpoint.name for checkpoint in list_checkpoints())
     hint = f"At hand: {known}." if known else "Train one first: seqgen train YOUR-FILE --time 3m"
     raise CheckpointError("no such checkpoint", where=name, hint=hint)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file or folder of this name; what can be none, too long or with a zero byte, is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def list_checkpoints() -> Iterator[Checkpoint]:

@@ -17,6 +17,8 @@ WEIGHTS = ("float32", "int8")
 """What weights may be while samples are drawn: as they were trained, or bytes with a scale for each row."""
 PRECISIONS = ("auto", *WEIGHTS)
 """The same as a setting."""
+LONGEST = 1 << 40
+"""Characters, notes or words that can be asked for: more than anybody can wait for."""
 UNTIL = ("line", "sentence", "document")
 """Where a sample of text may end: with its first line, its first sentence (of code: block), or where the model ends it."""
 
@@ -45,6 +47,8 @@ class Limits:
     def __post_init__(self) -> None:
         if self.length is not None and self.length < 0:
             raise UsageError(f"length {self.length} is below 0")
+        if self.length is not None and self.length > LONGEST:
+            raise UsageError(f"length {self.length} is above {LONGEST}")
         if self.until is not None and self.until not in UNTIL:
             raise UsageError(f"{self.until!r} is no end of a sample", hint=f"One of: {', '.join(UNTIL)}.")
         if self.min_length is not None and self.min_length < 0:

@@ -118,9 +118,6 @@ def test_the_checkpoint_stays_as_it_is(models: Path) -> None:
     assert files == {path: path.read_bytes() for path in (models / "checkpoints" / "text").iterdir() if path.is_file()}
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: the nats are those of the replies, and are divided by the symbols of the messages too"
-)
 def test_of_replies_the_surprise_is_told_per_symbol_that_is_learned(models: Path) -> None:
     play = Play(models, "replies", "Where is the tea?", "/keep")
     passage = play.passage

@@ -324,32 +324,24 @@ def test_replies_that_were_kept_are_saved_in_one_file(models: Path) -> None:
     assert replies == [passage.text for passage in play.scene.kept] and len(set(replies)) == 2
 
 
-# Defects that are known, each with the line that shows it
-
-
-@pytest.mark.xfail(reason="DEFECT: isdigit() is true of raised digits, and int() knows none; and of no more than 4,300")
 @pytest.mark.parametrize("line", ["/cut \u00b2", f"/cut {'9' * 5000}"])
 def test_a_number_of_steps_is_one_that_can_be_read(models: Path, line: str) -> None:
     Play(models, "text").refusal(line)
 
 
-@pytest.mark.xfail(reason="DEFECT: expanduser() raises RuntimeError where there is no such user")
 def test_a_home_that_there_is_not_is_refused(models: Path) -> None:
     Play(models, "text", "the ").refusal("/save ~nobody-of-this-name/it.txt")
 
 
-@pytest.mark.xfail(reason="DEFECT: a name with a zero byte raises ValueError")
 def test_a_name_that_no_file_can_have_is_refused(models: Path) -> None:
     Play(models, "text", "the ").refusal("/save a\0b.txt")
 
 
-@pytest.mark.xfail(reason="DEFECT: raises OSError; the program says it well, a session of another place would not")
 @pytest.mark.parametrize("line", [f"/save {'a' * 300}.txt", f"/load {'a' * 300}"])
 def test_a_name_that_is_too_long_is_refused(models: Path, line: str) -> None:
     Play(models, "text", "the ").refusal(line)
 
 
-@pytest.mark.xfail(reason="DEFECT: numbers of files are written over earlier ones in part: a later one may exist")
 def test_of_several_files_all_are_written_or_none(models: Path) -> None:
     Path("it-02.txt").write_text("mine", encoding="utf-8")
     Play(models, "text", "the ", "/keep", "/keep").refusal("/save it.txt --kept")

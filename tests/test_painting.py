@@ -118,9 +118,6 @@ def test_of_a_line_that_does_not_fit_what_is_there_stays() -> None:
     assert "\r" not in sent.add("y" * 30) + sent.add(" 'a") + sent.add("'")
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: a line with a tab is never painted again, so of a keyword its last letter has a colour alone"
-)
 def test_a_line_that_is_indented_by_tabs_is_painted_like_others() -> None:
     assert painted([*"\treturn x\n"], WIDE).colours == painted(["\treturn x\n"], WIDE).colours
 
@@ -151,9 +148,6 @@ def test_one_endless_line_is_painted_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert painted([*text], 30).lines == expected(text)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: a line without an end is kept and lexed as a whole for each piece, which takes its length squared"
-)
 def test_of_an_endless_line_the_beginning_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painting, "REREAD", 60)
     painter = Painter(LEXER, WIDE)

@@ -80,20 +80,17 @@ def test_a_note_and_a_file_as_it_is_promised(script: Script) -> None:
     assert "Soprano: G4" in result.out and "a.mid" in result.err and "a.mid" not in result.out
 
 
-LOST = pytest.mark.xfail(reason="DEFECT: LazyGroup.invoke returns nothing, so the code that the verb returns is lost")
-
-
 @pytest.mark.parametrize(
     ("lines", "code"),
     [
         (["the "], 0),
         ([], 0),
         (["/bye", "/temp warm"], 0),
-        pytest.param(["/temp warm", "the "], 2, marks=LOST),
-        pytest.param(['/seed "\\ud800"', "/temp warm"], 3, marks=LOST),
-        pytest.param(["/temp warm", '/seed "\\ud800"'], 2, marks=LOST),
-        pytest.param(["/load nobody"], 4, marks=LOST),
-        pytest.param(["/temp warm", "/bye"], 2, marks=LOST),
+        (["/temp warm", "the "], 2),
+        (['/seed "\\ud800"', "/temp warm"], 3),
+        (["/temp warm", '/seed "\\ud800"'], 2),
+        (["/load nobody"], 4),
+        (["/temp warm", "/bye"], 2),
     ],
 )
 def test_the_exit_code_is_that_of_the_first_line_that_cannot_be_done(
@@ -124,7 +121,6 @@ def test_a_line_that_is_no_text_is_named_and_the_others_are_done(script: Script)
     assert result.out.startswith("the ") and "\nmy " in result.out
 
 
-@LOST
 def test_a_line_that_is_no_text_is_bad_input(script: Script) -> None:
     assert script("text", b"\xff\xfe\n").code == 3
 
@@ -209,18 +205,11 @@ def test_ctrl_c_ends_a_script_behind_the_answer_that_it_interrupts(models: Path)
     assert err.decode().strip() == "interrupted"
 
 
-# Defects that are known
-
-
-@pytest.mark.xfail(
-    reason="DEFECT: --random-seed takes what /set random-seed refuses, so the session that is saved is another"
-)
 def test_any_random_seed_can_be_replayed(script: Script) -> None:
     first = script("text", "/length 9", "the ", "/save session.txt", options=("--random-seed", str(2**63)))
     again = script("text", Path("session.txt").read_bytes())
     assert first.out == again.out
 
 
-@pytest.mark.xfail(reason="DEFECT: of music that was to have no note the seed is on the table, and nothing is written")
 def test_music_without_a_note_more_is_its_seed(script: Script) -> None:
     assert "G4" in script("melody", "/length 0", "G4").out

@@ -162,7 +162,6 @@ def test_settings_that_cannot_be_meant_together_are_refused(models: Path) -> Non
     assert isinstance(play.refusal("/temp 0.5..1.2"), UsageError)
 
 
-@pytest.mark.xfail(reason="DEFECT: read as 0.5 and .1, which `seqgen sample -t` refuses")
 def test_two_temperatures_have_two_dots_between_them(models: Path) -> None:
     Play(models, "text").refusal("/temp 0.5...1")
 

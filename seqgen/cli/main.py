@@ -16,7 +16,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import contextlib  # noqa: E402
 import importlib  # noqa: E402
 import sys  # noqa: E402
-from typing import NoReturn  # noqa: E402
+from typing import Any, NoReturn  # noqa: E402
 
 import click  # noqa: E402
 
@@ -42,13 +42,15 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"seqgen.cli.{_MODULES.get(cmd_name, cmd_name)}").command
         return command
 
-    def invoke(self, ctx: click.Context) -> None:
+    def invoke(self, ctx: click.Context) -> Any:
         """Runs the verb; a reader that has gone away (`| head`) ends it quietly, where click would exit with 1."""
         try:
-            super().invoke(ctx)
+            result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+        return result
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -75,7 +77,8 @@ def main() -> NoReturn:
 def _run() -> int:
     debug = "--debug" in sys.argv
     try:
-        code = program.main(standalone_mode=False)  # what a verb's Exit says, else None
+        color = False if os.environ.get("NO_COLOR") else None
+        code = program.main(standalone_mode=False, color=color)  # what a verb or its Exit says, else None
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()

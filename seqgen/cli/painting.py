@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 REREAD = 4000
 """Characters before what is new that are looked at to see what it is."""
+TAB = 8
+"""Columns from one stop to the next."""
 _RESET = "\x1b[0m"
 
 
@@ -45,6 +47,9 @@ class Painter:
 
     def add(self, piece: str) -> str:
         """What must be sent to a terminal for a piece more to be on it."""
+        if len(self._text) - self._line > 2 * REREAD:  # a line without an end
+            self._text, self._line = self._text[-REREAD:], 0
+            self._shown = list(self._lines())[-1][1]
         self._text += piece
         self._forget()
         lines = list(self._lines())
@@ -55,7 +60,7 @@ class Painter:
                 self._shown = ""
             if styled.startswith(self._shown):
                 sent.append(styled[len(self._shown) :])
-            elif cell_len(plain) < self._width and "\t" not in plain:
+            elif cell_len(plain.expandtabs(TAB)) < self._width:
                 sent.append(f"\r{styled}\x1b[K")
             else:  # it has been wrapped: what is there stays as it is
                 sent.append(styled_rest(styled, visible_length(self._shown)))

@@ -70,7 +70,7 @@ class Prompt:
 
         Raises:
             EOFError: Ctrl-D.
-            KeyboardInterrupt: Ctrl-C.
+            KeyboardInterrupt: Ctrl-C, where it comes before anything can be typed.
         """
         return self._prompt.prompt(FormattedText([("ansigreen bold", f"{self._session.about.name}> ")]))
 
@@ -129,7 +129,7 @@ def _beginning(begun: str, words: Iterable[str]) -> list[Completion]:
 
 
 def _keys() -> KeyBindings:
-    """Enter sends; Alt-Enter begins a new line, as far indented as code should be."""
+    """Enter sends; Alt-Enter begins a new line, as far indented as code should be; Ctrl-C takes back what was typed."""
     keys = KeyBindings()
 
     @keys.add("enter")
@@ -138,6 +138,11 @@ def _keys() -> KeyBindings:
             event.current_buffer.complete_state = None  # it chooses what is marked in the menu
             return
         event.current_buffer.validate_and_handle()
+
+    @keys.add("c-c")
+    @keys.add("<sigint>")
+    def take_back(event: KeyPressEvent) -> None:
+        event.current_buffer.reset()
 
     @keys.add("escape", "enter")
     def open_line(event: KeyPressEvent) -> None:

@@ -202,7 +202,7 @@ class Terminal:
         return f"{code}{text}\x1b[0m" if self._colour and text else text
 
     def _send(self, text: str) -> None:
-        click.echo(text, nl=False, color=self._colour or None)
+        click.echo(text, nl=False, color=True)  # what is no colour moves the cursor
 
 
 def summary(passage: Passage) -> str:

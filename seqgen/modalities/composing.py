@@ -58,8 +58,8 @@ class Composition:
         self.stopped_by: str | None = "length" if limits.length == 0 else None
 
     def begin(self) -> str:
-        """Nothing: a line of notes is known when all of it is."""
-        return ""
+        """Nothing, unless there will be no more: a line of notes is known when all of it is."""
+        return self.whole if self.is_done() else ""
 
     def allowed(self) -> npt.NDArray[np.bool_]:
         """What the guide allows."""

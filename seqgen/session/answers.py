@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqgen.decoding.rules import RuleSettings
 from seqgen.session.scene import Stage
 from seqgen.surprises import Next
 
+NAMELESS = "\u27e8"
+"""How the names of symbols begin that have no text."""
 _NAMES: Mapping[str, str] = {"range": "pitches"}
 """Settings that are called otherwise than what they set."""
 _OF_RULES = tuple(field.name for field in dataclasses.fields(RuleSettings))
@@ -52,6 +54,12 @@ def fields_of(values: Mapping[str, Any], of: Iterable[str]) -> dict[str, Any]:
 def word_of(following: Next) -> str:
     """What is taken of what could come next: the word that it grows to."""
     return following.word if following.word.startswith(following.text) else following.text
+
+
+def has_text(following: Next, names: Sequence[str]) -> bool:
+    """Whether what could come next can be taken as text: no part of a character, which has a name alone."""
+    more = word_of(following)
+    return not (more.startswith(NAMELESS) and more in names)
 
 
 def chances(following: Next) -> str:

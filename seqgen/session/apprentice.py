@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,5 +57,5 @@ class Apprentice:
     def _read(self, lesson: Lesson) -> tuple[float, float]:
         with torch_settings(1, self._model.device.type):
             self._adapter = self._adapter or Adapter(self._model)
-            nats = [math.fsum(self._adapter.read(lesson).tolist()) for _ in range(PASSES)]
-        return nats[0] / (len(lesson) - 1), nats[-1] / (len(lesson) - 1)
+            nats = [self._adapter.read(lesson) for _ in range(PASSES)]
+        return float(nats[0].mean()), float(nats[-1].mean())

@@ -16,7 +16,7 @@ from seqgen.conversations import tidy
 from seqgen.errors import UsageError
 from seqgen.mail.masks import fill, is_whole, mask
 from seqgen.replying import Reply, ReplySettings
-from seqgen.session.answers import Budget, chances, rules_of, word_of
+from seqgen.session.answers import Budget, chances, has_text, rules_of, word_of
 from seqgen.session.scene import Choice, Passage, Picture, Scene, Stage, Turn
 from seqgen.session.settings import OF_CHATTING, Setting
 from seqgen.tokenizers import DOCUMENT
@@ -91,10 +91,12 @@ class Chat:
         message = scene.passage.seed
         draft = scene.passage.text if scene.passage.stopped_by is None else ""
         passage = Passage(message, draft if text is None else text)
-        end = self.model.tokenizer.names()[DOCUMENT]
+        names = self.model.tokenizer.names()
         found = []
         for one in self.model.next(passage.text, OFFERED, message):
-            ends, more = one.text == end, word_of(one)
+            ends, more = one.text == names[DOCUMENT], word_of(one)
+            if not (ends or has_text(one, names)):
+                continue
             after = Passage(message, passage.text + ("" if ends else more), stopped_by="document" if ends else None)
             found.append(Choice(one.text if ends else more, after, chances(one), not ends))
         stage.offer(tuple(found))

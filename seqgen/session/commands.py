@@ -20,6 +20,7 @@ SESSION = "session"
 """How the name of a text file begins that is to hold the session, and not what was written in it."""
 _NAME = re.compile(r"(/[a-z-]+|/#)(?:\s+|\Z)")
 _FLAG = re.compile(r"(?:^|\s+)--(force|kept|session)\s*\Z")
+_STEPS = re.compile(r"\s*[0-9]{1,18}\s*")
 _FRAGILE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]|^\s|\s$")
 """What of a seed would not survive as a line of a file."""
 
@@ -54,6 +55,7 @@ def hear(session: Session, line: str) -> None:
     """
     if not line.strip():
         return
+    session.begin_line()
     name, argument = split(line)
     if name in COMMANDS:
         if not COMMANDS[name].takes_text and "\n" in argument:
@@ -172,8 +174,8 @@ def _save(session: Session, argument: str) -> str:
         name = name[1:-1]
     if not name:
         raise UsageError("no file is named", hint=f"/save {COMMANDS['/save'].usage}")
-    path, force = Path(name).expanduser(), "force" in flags
-    check_output(path, force)
+    force = "force" in flags
+    path = _checked(name, force)
     if "session" in flags or (path.suffix.lower() == ".txt" and path.stem.lower().startswith(SESSION)):
         again = f"seqgen repl {session.first} < {path.name}"
         lines = [f"/# seqgen {__version__}: {again}", *session.record]
@@ -181,12 +183,28 @@ def _save(session: Session, argument: str) -> str:
         session.stage.tell(f"{path}: this session; it comes again with {again}")
         return ""
     rendered = session.render(path.suffix, "kept" in flags)  # all of them, before any is written
-    for number, data in enumerate(rendered):
-        file = numbered(path, number, len(rendered))
-        check_output(file, force)
+    files = [_checked(str(numbered(path, number, len(rendered))), force) for number in range(len(rendered))]
+    for file, data in zip(files, rendered, strict=True):
         write_file(file, data)
         session.stage.tell(str(file))
     return ""
+
+
+def _checked(name: str, force: bool) -> Path:
+    """Where a file may be written.
+
+    Raises:
+        UsageError: it may not, or it can have no such name.
+    """
+    try:
+        if "\0" in name:
+            raise ValueError("it has a zero byte")
+        path = Path(name).expanduser()
+        check_output(path, force)
+    except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero byte, of nobody's home
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"no file can be called {name[:60]!r}: {why}", hint="Choose another name.") from error
+    return path
 
 
 def _load(session: Session, argument: str) -> str:
@@ -197,7 +215,7 @@ def _load(session: Session, argument: str) -> str:
 
 
 def _cut(session: Session, argument: str) -> str:
-    if not argument.strip().isdigit():
+    if not _STEPS.fullmatch(argument):
         raise UsageError("a number of steps belongs behind it")
     session.cut(int(argument))
     return ""

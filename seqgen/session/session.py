@@ -36,6 +36,8 @@ class Past(NamedTuple):
 
     scene: Scene
     done: str
+    with_seed: bool = False
+    """Whether it had another random seed, too."""
 
 
 class Player(Protocol):
@@ -196,8 +198,8 @@ class Session:
         """
         if not self._past:
             raise UsageError("there is nothing to undo")
-        scene, done = self._past[-1]
-        before = dataclasses.replace(scene, random_seed=self.scene.random_seed)
+        before, done, with_seed = self._past[-1]
+        before = before if with_seed else dataclasses.replace(before, random_seed=self.scene.random_seed)
         self._learn(before)
         self._past.pop()
         self.scene = before
@@ -244,6 +246,7 @@ class Session:
         except UsageError as error:
             raise UsageError(f"{full}: {error.what}", hint=error.hint or self.player.settings[full].about) from error
         if full == RANDOM_SEED:
+            self._past.append(Past(self.scene, f"/set {full}", with_seed=True))
             self.scene = dataclasses.replace(self.scene, random_seed=new_random_seed() if value is None else value)
             return
         values = {key: old for key, old in self.scene.values.items() if key != full}
@@ -329,6 +332,10 @@ class Session:
         if self.model.tokenizer.unit.matter != "music":
             raise UsageError(f"{self.model.modality.name} cannot be played")
         play(lambda suffix: self.player.render([passage], self.scene, suffix)[0], self.stage.halted)
+
+    def begin_line(self) -> None:
+        """Something new is about to be done, which has not been interrupted."""
+        self.interrupted_at = None
 
     def passage(self) -> Passage:
         """What is on the table.

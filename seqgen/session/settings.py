@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from seqgen.errors import UsageError
 from seqgen.writing import PRECISIONS, UNTIL
 
+SLOWEST, FASTEST = 5, 1000
+"""Quarter notes a minute."""
 DEFAULT = "default"
 """What sets a setting back."""
 
@@ -33,14 +35,15 @@ class Setting(NamedTuple):
     matter: str = ""
 
 
-def _whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+def _whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     def read(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             raise UsageError(f"{text!r} is no whole number") from None
         if not least <= value <= most:
-            raise UsageError(f"{value} is {'below' if value < least else 'above'} {least if value < least else most}")
+            side, bound = ("below", least) if value < least else ("above", most)
+            raise UsageError(f"{value} is {side} {bound}")
         return value
 
     return read
@@ -56,9 +59,18 @@ def _number(text: str) -> float:
     return value
 
 
+def _tempo(text: str) -> float:
+    value = _number(text)
+    if not SLOWEST <= value <= FASTEST:
+        raise UsageError(f"{text} is not from {SLOWEST} to {FASTEST} quarter notes a minute")
+    return value
+
+
 def _slope(text: str) -> tuple[float, float | None]:
     """A temperature, or two of them: `0.5..1.2`."""
     first, dots, last = text.partition("..")
+    if last.startswith("."):
+        raise UsageError(f"{text!r} has three dots, and nobody knows what is meant", hint="Write 0.5..1.2.")
     return _number(first), _number(last) if dots else None
 
 
@@ -119,7 +131,7 @@ OF_WRITING: Mapping[str, Setting] = {
     "key": Setting(str, "any", "D minor", matter="music"),
     "metre": Setting(str, "any", "3/4", matter="music"),
     "range": Setting(str, "any", "no pitch beyond these, such as C3-C6", matter="music"),
-    "tempo": Setting(_number, "its own", "quarter notes a minute, in files and on playing", matter="music"),
+    "tempo": Setting(_tempo, "its own", "quarter notes a minute, in files and on playing", matter="music"),
     "program": Setting(_whole(0, 127), "its own", "the General MIDI instrument of all parts", matter="music"),
     "transpose": Setting(_whole(-127, 127), "0", "semitones, in files and on playing", matter="music"),
     "soundfont": Setting(Path, "the system's", "the instruments for .wav", matter="music"),

@@ -20,7 +20,7 @@ from seqgen.generation import SampleSettings, masked
 from seqgen.machine import default_threads, torch_settings
 from seqgen.models.recall import LEAST_SEED
 from seqgen.samples import Sample
-from seqgen.session.answers import Budget, chances, fields_of, rules_of, word_of
+from seqgen.session.answers import Budget, chances, fields_of, has_text, rules_of, word_of
 from seqgen.session.scene import Choice, Passage, Picture, Scene, Stage
 from seqgen.session.settings import OF_WRITING, Setting
 from seqgen.tokenizers import DOCUMENT, Opening
@@ -30,8 +30,6 @@ REREAD = 4000
 """Characters of a text that are read again when it is gone on from; what stands before them no model of this size remembers."""
 OFFERED = 9
 """Symbols that could come next that are offered."""
-NAMELESS = "\u27e8"
-"""How the names of symbols begin that have no text."""
 SAMPLES, LENGTH = 64, 400
 """Of the text whose words the model is said to know."""
 LONGEST_LESSON = 50_000
@@ -184,7 +182,7 @@ class Writer:
             random_seed = scene.random_seed + number
             (sample,) = self.model.samples(seed, wishes.settings, 1, random_seed)
             stage.begin(told.given, number + 1 if wishes.count > 1 else None)
-            deliver(sample, stage, budget)
+            deliver(sample, seed if told.given or told.before else "", stage, budget)
             ids = () if self.model.modality.open_ended else tuple(sample.ids)
             passage = Passage(told.seed, told.before + sample.text, ids, random_seed, sample.stopped_by)
             stage.end(passage, sample.pictures)
@@ -199,8 +197,8 @@ class Writer:
         found = []
         for one in self.model.next(passage.text[_read_from(passage.text) :], OFFERED):
             ends, more = one.text == names[DOCUMENT], word_of(one)
-            if not ends and more in names and more.startswith(NAMELESS):
-                continue  # a part of a character, which is no text by itself
+            if not (ends or has_text(one, names)):
+                continue
             after = Passage(
                 passage.seed, passage.text + ("" if ends else more), stopped_by="document" if ends else None
             )
@@ -258,9 +256,9 @@ class Told:
     given: str
 
 
-def deliver(sample: Sample, stage: Stage, budget: Budget) -> None:
-    """Draws a sample as far as it may be, and shows it as it grows, but for the seed."""
-    shown = next(sample, "").removeprefix(sample.seed)
+def deliver(sample: Sample, given: str, stage: Stage, budget: Budget) -> None:
+    """Draws a sample as far as it may be, and shows it as it grows, but for what was given."""
+    shown = next(sample, "").removeprefix(given)
     budget.steps += 1
     while sample.stopped_by is None and not budget.ends(stage):
         stage.grow(shown, sample.pictures)
