@@ -31,7 +31,7 @@ class Typed:
         environment: beside that of the tests.
 
     Attributes:
-        sent: all that came to the terminal so far.
+        sent: all that came to the terminal so far, or since it was forgotten.
     """
 
     def __init__(self, *arguments: str, folder: Path, environment: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ class Typed:
         import termios
 
         self.sent = b""
-        self._read_to = self._prompts = 0
+        self._read_to = self._prompts = self._forgotten = 0
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
@@ -72,6 +72,15 @@ class Typed:
         """What came, without sequences for colours and the cursor."""
         return _SEQUENCE.sub("", self.sent.decode("utf-8", "replace"))
 
+    def forget(self) -> None:
+        """Begins anew with what comes, so that a long session does not become slow to look at."""
+        self.sent, self._read_to, self._forgotten = b"", 0, self.prompts
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts there were."""
+        return self._forgotten + self.sent.count(_PROMPT)
+
     def type(self, keys: str | bytes) -> None:
         """Presses keys."""
         os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
@@ -88,7 +97,7 @@ class Typed:
             if match := re.search(pattern, shown):
                 self._read_to += match.end()
                 return shown[: match.end()]
-            if not self._pump(end - time.monotonic()):
+            if not self.pump(end - time.monotonic()):
                 raise AssertionError(f"{pattern!r} is not in {shown!r}")
 
     def wait_for_prompt(self, name: str) -> str:
@@ -98,10 +107,10 @@ class Typed:
             AssertionError: it does not come.
         """
         end = time.monotonic() + PATIENCE
-        while self.sent.count(_PROMPT) <= self._prompts or not self.text.endswith(f"{name}> "):
-            if not self._pump(end - time.monotonic()):
+        while self.prompts <= self._prompts or not self.text.endswith(f"{name}> "):
+            if not self.pump(end - time.monotonic()):
                 raise AssertionError(f"no prompt of {name} behind {self.text[self._read_to :]!r}")
-        self._prompts = self.sent.count(_PROMPT)
+        self._prompts = self.prompts
         shown, self._read_to = self.text[self._read_to :], len(self.text)
         return shown
 
@@ -113,12 +122,12 @@ class Typed:
     def leave(self) -> int:
         """Waits for its end: the exit code."""
         end = time.monotonic() + PATIENCE
-        while self._pump(end - time.monotonic()):
+        while self.pump(end - time.monotonic()):
             pass
         return self.process.wait(max(1.0, end - time.monotonic()))
 
-    def _pump(self, seconds: float) -> bool:
-        """Takes what has come; whether more may come."""
+    def pump(self, seconds: float) -> bool:
+        """Takes what comes within some seconds; whether anything came."""
         if seconds <= 0 or not select.select([self._master], [], [], seconds)[0]:
             return False
         try:
