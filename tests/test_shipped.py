@@ -21,9 +21,10 @@ from tests.commands import Run
 FOLDER = Path(__file__).parent.parent / "checkpoints" / "shipped"
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 MADE_BY = re.compile(r"seqgen train (?P<card>\w+) --time 10m --name (?P<name>\w+)( --set [\w.]+=\w+)*")
+PROMISED = {"bach", "folk", "prose", "python", "replies"}
 SEEDS = {"text": "The ", "code": "def ", "music": "G4"}
 
-pytestmark = pytest.mark.parametrize("name", NAMES)
+each = pytest.mark.parametrize("name", NAMES)
 
 
 def modality_of(name: str) -> Modality:
@@ -35,6 +36,11 @@ def _shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqgen.checkpoint.SHIPPED", SHIPPED)
 
 
+def test_all_that_are_promised_are_there() -> None:
+    assert set(NAMES) == PROMISED
+
+
+@each
 def test_it_is_small_and_holds_weights_of_two_bytes(name: str) -> None:
     manifest = Checkpoint(FOLDER / name).manifest
     assert size_of(FOLDER / name) <= LARGEST
@@ -43,6 +49,7 @@ def test_it_is_small_and_holds_weights_of_two_bytes(name: str) -> None:
     assert {tensor.dtype for key, tensor in weights.items() if key != RECALL} == {torch.bfloat16}
 
 
+@each
 def test_it_names_its_card_and_the_command_that_makes_it_again(name: str, run: Run) -> None:
     manifest = Checkpoint(FOLDER / name).manifest
     made = MADE_BY.fullmatch(manifest.made_by)
@@ -56,6 +63,7 @@ def test_it_names_its_card_and_the_command_that_makes_it_again(name: str, run: R
     assert Checkpoint(FOLDER / name).recipe.to_toml() in shown.out
 
 
+@each
 def test_its_figures_stand_beside_baselines(name: str) -> None:
     metrics = Checkpoint(FOLDER / name).manifest.metrics
     assert list(metrics) == ["valid", "test"]
@@ -68,11 +76,13 @@ def test_its_figures_stand_beside_baselines(name: str) -> None:
         assert 0 < measured["symbols"] < symbols[split]
 
 
+@each
 def test_it_is_listed_in_an_empty_folder(name: str, run: Run) -> None:
     lines: dict[str, Any] = {line["name"]: line for line in run("list", "--json").json()}
     assert lines[name]["shipped"] and lines[name]["folder"] == str(FOLDER / name)
 
 
+@each
 def test_it_writes_or_answers_at_once(name: str, run: Run) -> None:
     if modality_of(name).sequences is not None:
         (answered,) = run("reply", name, "Are you free on Thursday?", "--json").json()
