@@ -30,6 +30,8 @@ GIVEN_UP = 120.0
 """Seconds after which a session does not answer any more."""
 QUIET = 0.05
 """Seconds without anything new after which a screen is complete."""
+TAKEN_BACK = ("completion", "taken back")
+"""Kinds of lines that end with Ctrl-C and not with Enter."""
 SYMBOLS, EACH = 1_000_000, 1_000
 SEEDS = {
     "text": ["The ", "I was ", "And then ", "My dear ", "It is ", "What ", "There ", "O ", "No, ", "When the ", "She said ",
@@ -228,7 +230,7 @@ def typings(draw: random.Random, names: list[str], kind: Callable[[], str]) -> I
         (2, "leaving with words", lambda: "/bye now"),
         (4, "history", lambda: UP * draw.randint(1, 5)),
         (3, "completion", lambda: draw.choice(["/te\t", "/set un\t", "/load \t", "the\t", "/save \t", "/help /\t"])),
-        (2, "taken back", lambda: seed() + CTRL_C),
+        (2, "taken back", seed),
     ]
     weights = [weight for weight, _, _ in makers]
     while True:
@@ -258,7 +260,7 @@ def hour(names: list[str], folder: Path, commands: int, random_seed: int) -> int
         for typing in itertools.islice(typings(draw, names, lambda: kind_of(playing[-1])), commands):
             counts[typing.kind] += 1
             typed.forget()
-            interrupt = draw.random() < 0.25 and typing.kind not in ("completion", "taken back")
+            interrupt = draw.random() < 0.25 and typing.kind not in TAKEN_BACK
             impatient += type_and_wait(typed, typing, draw.uniform(0, 0.4) if interrupt else None, draw)
             interrupted += interrupt
             shown = typed.text
@@ -286,13 +288,13 @@ def type_and_wait(typed: Typed, typing: Typing, interrupt: float | None, draw: r
     """Types something, and waits until something can be typed again; whether that took too long for whoever plays."""
     before = typed.prompts
     typed.type(typing.keys)
-    if typing.kind == "completion":
-        settle(typed)
+    settle(typed)  # a person's Enter does not come within a millisecond of the last key
+    if typing.kind in TAKEN_BACK:
         time.sleep(draw.uniform(0, 0.5))
         typed.type(CTRL_C)
-    elif typing.kind != "taken back":
-        settle(typed)  # a person's Enter does not come within a millisecond of the last key
-        typed.type(ENTER)
+        settle(typed)
+        return False
+    typed.type(ENTER)
     if interrupt is not None:
         end = time.monotonic() + interrupt
         while (left := end - time.monotonic()) > 0:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-ENTER, UP, ALT_ENTER, CTRL_C, CTRL_D = "\r", "\x1b[A", "\x1b\r", "\x03", "\x04"
+ENTER, UP, ALT_ENTER, CTRL_C, CTRL_D, CTRL_R = "\r", "\x1b[A", "\x1b\r", "\x03", "\x04", "\x12"
 COLUMNS, ROWS = 90, 30
 PATIENCE = 30.0
 """Seconds after which what was waited for will not come: many, since the machine may be busy."""

@@ -112,6 +112,13 @@ def test_another_model_has_learned_nothing(models: Path) -> None:
     assert equal(play.weights, first)
 
 
+def test_another_model_learns_for_itself(models: Path) -> None:
+    lines = ("/length 9", "/set random-seed 7", "the ", "/keep", "/adapt on", "/again", "/keep")
+    play = Play(models, "text", "the ", "/keep", "/adapt on", "/load text", *lines)
+    fresh = Play(models, "text", *lines)
+    assert equal(play.weights, fresh.weights) and not equal(play.weights, Play(models, "text").weights)
+
+
 def test_the_checkpoint_stays_as_it_is(models: Path) -> None:
     files = {path: path.read_bytes() for path in (models / "checkpoints" / "text").iterdir() if path.is_file()}
     Play(models, "text", "the ", "/keep", "/adapt on")

@@ -196,7 +196,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(models: Path) -> None:
 def test_ctrl_c_ends_a_script_behind_the_answer_that_it_interrupts(models: Path) -> None:
     with spawn(models, "-q") as process:
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(b'/length 100000000\n/set ban "\\n"\nthe \nmy \n')
+        process.stdin.write(b'/length 100000000\n/set min-length 100000000\n/set ban "\\n"\nthe \nmy \n')
         first = process.stdout.read(1)
         process.send_signal(signal.SIGINT)
         rest, err = process.communicate(timeout=60)
@@ -206,9 +206,10 @@ def test_ctrl_c_ends_a_script_behind_the_answer_that_it_interrupts(models: Path)
 
 
 def test_any_random_seed_can_be_replayed(script: Script) -> None:
-    first = script("text", "/length 9", "the ", "/save session.txt", options=("--random-seed", str(2**63)))
+    first = script("text", "/length 9", "the ", "/save session.txt", options=("--random-seed", str(2**63 - 1)))
     again = script("text", Path("session.txt").read_bytes())
-    assert first.out == again.out
+    assert first.out == again.out and first.out.startswith("the ")
+    assert script("text", "the ", options=("--random-seed", str(2**63))).code == 2, "a session could not set it"
 
 
 def test_music_without_a_note_more_is_its_seed(script: Script) -> None:

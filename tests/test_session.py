@@ -64,6 +64,12 @@ def test_numbers_take_something_only_where_there_is_something_to_take(models: Pa
     assert_repeated(play)
 
 
+def test_a_number_can_be_a_seed_where_it_would_be_a_choice(models: Path) -> None:
+    play = Play(models, "text", "/count 2", "the ", "/seed 2")
+    assert play.passage.seed == "2"
+    assert_repeated(play)
+
+
 def test_a_new_seed_takes_the_choices_off_the_table(models: Path) -> None:
     play = Play(models, "text", "/count 2", "the ", "/count default", "my ")
     assert play.scene.choices == ()
