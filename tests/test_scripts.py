@@ -206,10 +206,9 @@ def test_ctrl_c_ends_a_script_behind_the_answer_that_it_interrupts(models: Path)
 
 
 def test_any_random_seed_can_be_replayed(script: Script) -> None:
-    first = script("text", "/length 9", "the ", "/save session.txt", options=("--random-seed", str(2**63 - 1)))
+    first = script("text", "/length 9", "the ", "/save session.txt", options=("--random-seed", str(2**63)))
     again = script("text", Path("session.txt").read_bytes())
     assert first.out == again.out and first.out.startswith("the ")
-    assert script("text", "the ", options=("--random-seed", str(2**63))).code == 2, "a session could not set it"
 
 
 def test_music_without_a_note_more_is_its_seed(script: Script) -> None:

@@ -25,7 +25,7 @@ WELCOME = "What you type is answered. /help lists the commands, Ctrl-C stops an 
 @click.option(
     "--random-seed",
     metavar="N",
-    type=click.IntRange(0, 2**63 - 1),
+    type=click.IntRange(0),
     help="Of the first answer. Default: a new one each time, printed.",
 )
 @click.option("--no-history", is_flag=True, help="Neither read nor remember what was typed in earlier sessions.")
