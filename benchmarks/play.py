@@ -327,7 +327,14 @@ def wait(typed: Typed, before: int) -> bool:
 def replayed(typed: Typed, first: str, current: str, folder: Path) -> list[str]:
     """Saves the session and what is on the table, leaves, and replays it twice: what went wrong."""
     wrong, suffix = [], {"music": ".notes", "replies": ".jsonl"}.get(kind_of(current), ".txt")
-    for line in ("/length 30", SEEDS[kind_of(current)][0], f"/save last{suffix} --force", "/save session.txt --force"):
+    plainly = "/set transpose default"  # of music, which might else lead out of what can be written
+    for line in (
+        plainly,
+        "/length 30",
+        SEEDS[kind_of(current)][0],
+        f"/save last{suffix} --force",
+        "/save session.txt --force",
+    ):
         type_and_wait(typed, Typing("", line), None, random.Random(0))
     typed.type("/bye" + ENTER)
     if code := typed.leave():

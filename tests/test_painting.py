@@ -134,9 +134,11 @@ def test_what_is_long_past_is_forgotten_and_the_screen_stays_right(
 ) -> None:
     monkeypatch.setattr(painting, "REREAD", 60)
     text = "".join(f"def f{number}(a):\n    return 'a{number}'\n{chr(10) * 2 * blank_lines}" for number in range(30))
-    painter, screen = Painter(LEXER, WIDE), Screen(WIDE)
+    painter, screen, so_far = Painter(LEXER, WIDE), Screen(WIDE), ""
     for letter in text:
         screen.send(painter.add(letter))
+        so_far += letter
+        assert screen.lines[-1] == expected(so_far)[-1], "not even for a moment is it something else"
         assert len(painter._text) <= 4 * 60
     assert screen.lines == expected(text)
     assert screen.colours == painted([text], WIDE).colours
