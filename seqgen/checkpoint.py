@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import itertools
@@ -47,8 +48,18 @@ LARGEST_JSON = 64 << 20
 
 def versions() -> dict[str, str]:
     """The versions that a result depends on. Corpora of cards come with Python and music21, so they change with those."""
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "music21")}
-    return {"seqgen": __version__, "python": platform.python_version(), **packages}
+    return {
+        "seqgen": __version__,
+        "python": platform.python_version(),
+        "torch": _version("torch"),
+        "music21": _version("music21"),
+    }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Of an installed package; to look it up takes some milliseconds."""
+    return importlib.metadata.version(package)
 
 
 @dataclass

@@ -64,9 +64,6 @@ def test_a_picture_is_not_drawn_more_often_than_one_can_see(terminal: Terminal, 
     assert shown() == ["roll 0"]
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: before there is a note nothing is drawn, and that counts as drawn: the first picture waits 0.1 s"
-)
 def test_the_first_picture_does_not_wait(terminal: Terminal, shown: Shown) -> None:
     terminal.begin("", None)
     terminal.grow("", picture())

@@ -93,10 +93,6 @@ def test_ctrl_c_at_the_prompt_takes_back_what_was_typed(play: Typed, folder: Pat
     assert "/set temperature 0.25" in lines and not any("0.123" in line for line in lines)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: while the history is searched (Ctrl-R), Ctrl-C empties the search and does not leave it, so that what is "
-    "typed next is looked for: take_back wants filter=~is_searching"
-)
 def test_ctrl_c_leaves_a_search_of_the_history(folder: Path) -> None:
     with at_text(folder) as typed:
         typed.answer("/temp 0.75", "text")

@@ -66,10 +66,6 @@ def test_more_goes_on_from_where_it_stopped(models: Path, name: str) -> None:
     assert_repeated(play)
 
 
-@pytest.mark.xfail(
-    reason="DEFECT: of a short text that ends with its line nothing is given, so deliver() takes nothing away and shows it all "
-    "again: what is taken away follows from the modality (open_ended), not from what is given"
-)
 def test_more_does_not_show_again_what_ends_with_a_line(models: Path) -> None:
     play = Play(models, "text", '/next "the river\\n"')
     play.hear("/more")

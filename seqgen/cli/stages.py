@@ -143,9 +143,9 @@ class Terminal:
     def grow(self, piece: str, picture: Picture) -> None:
         """Writes on; of what is drawn, the latest part some times a second."""
         now = time.monotonic()
-        if now - self._drawn_at >= REDRAWN:
+        if now - self._drawn_at >= REDRAWN and (parts := picture(self._width - 1, self._colour)[-1:]):
             self._drawn_at = now
-            self._draw(picture(self._width - 1, self._colour)[-1:])
+            self._draw(parts)
         if piece and not self._is_drawn:
             self._send(self._painter.add(escape(piece)) if self._painter is not None else escape(piece))
 

@@ -112,7 +112,9 @@ _RULES = {
     "repetition-penalty": Setting(_number, "none", "divides the logits of the latest 64 symbols"),
     "no-repeat": Setting(_whole(1), "none", "no run of so many symbols comes twice"),
 }
-_RANDOM_SEED = {"random-seed": Setting(_whole(0, 10**99 - 1), "new", "of the next answer; the one after it has the next")}
+_RANDOM_SEED = {
+    "random-seed": Setting(_whole(0, 10**99 - 1), "new", "of the next answer; the one after it has the next")
+}
 
 OF_WRITING: Mapping[str, Setting] = {
     **_RULES,

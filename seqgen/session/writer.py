@@ -182,8 +182,9 @@ class Writer:
             random_seed = scene.random_seed + number
             (sample,) = self.model.samples(seed, wishes.settings, 1, random_seed)
             stage.begin(told.given, number + 1 if wishes.count > 1 else None)
-            deliver(sample, seed if told.given or told.before else "", stage, budget)
-            ids = () if self.model.modality.open_ended else tuple(sample.ids)
+            is_text = self.model.modality.open_ended
+            deliver(sample, seed if is_text else "", stage, budget)
+            ids = () if is_text else tuple(sample.ids)
             passage = Passage(told.seed, told.before + sample.text, ids, random_seed, sample.stopped_by)
             stage.end(passage, sample.pictures)
             found.append(passage)
