@@ -166,7 +166,8 @@ class Chat:
         readings = [message]
         if turns and len(message.split()) <= FEW_WORDS:
             readings.insert(0, f"{turns[-1].message} {message}")
-        found = self.model.replies(readings, dataclasses.replace(settings, raw=True))
+        beam = max(1, settings.beam // len(readings))  # so that two readings take no longer than one
+        found = self.model.replies(readings, dataclasses.replace(settings, raw=True, beam=beam))
         mixed = [reply for row in itertools.zip_longest(*found) for reply in row if reply is not None]
         said = "\n".join([message, *(turn.message for turn in reversed(turns))])
         filled = [reply._replace(text=fill(reply.text, said)) if self.model.masked else reply for reply in mixed]
