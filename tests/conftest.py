@@ -18,7 +18,7 @@ from hypothesis import settings
 from seqgen.cli import main as program
 from tests.commands import Result, Run
 
-settings.register_profile("seqgen", deadline=None, derandomize=True, database=None, max_examples=40)
+settings.register_profile("seqgen", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.load_profile("seqgen")
 
 
