@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from seqgen.errors import DataError, UsageError
 from seqgen.replying import Reply, ReplySettings
-from seqgen.session.chat import REMEMBERED, render_turns
-from seqgen.session.scene import Passage, Turn
+from seqgen.session.answers import Budget
+from seqgen.session.chat import REMEMBERED, Chat, render_turns
+from seqgen.session.scene import Passage, Scene, Turn
 from tests.exchanges import exchanges
 from tests.rehearsal import Play, assert_repeated
 from tests.untrained import untrained
@@ -234,3 +237,12 @@ def test_replies_are_not_written_as_what_cannot_hold_them(suffix: str) -> None:
 @pytest.mark.parametrize("line", ['/seed " "', '/seed "\\u2003\\n"', "/seed"])
 def test_an_empty_message_is_not_answered(models: Path, line: str) -> None:
     assert isinstance(Play(models, "replies", ASKED).refusal(line), DataError)
+
+
+def test_numbers_that_a_message_lacks_come_from_the_latest_that_had_them() -> None:
+    found = [Reply("At [number], then.", -1.0)]
+    model: Any = SimpleNamespace(masked=True, replies=lambda readings, settings: [found for _ in readings])
+    stage: Any = SimpleNamespace(offer=lambda choices: None, tell=lambda words: None)
+    turns = (Turn("Is 5 too early?", "No."), Turn("Or at 7?", "Well."))
+    scene = Chat(model).answer(Scene(1, turns=turns), "Settled?", stage, Budget())
+    assert scene.passage is not None and scene.passage.text == "At 7, then."

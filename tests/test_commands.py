@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -287,7 +288,7 @@ def test_a_text_file_called_session_holds_the_session(models: Path, name: str) -
     play = Play(models, "text", "the ", "/temp 0.5").hear(f"/save {name}")
     first, *lines = Path(name).read_text(encoding="utf-8").splitlines()
     assert name.lower().startswith(SESSION)
-    assert first.startswith("/# seqgen ") and first.endswith(f"seqgen repl text < {name}")
+    assert first.startswith("/# seqgen ") and first.endswith(f"seqgen repl text < {shlex.quote(name)}")
     assert lines == ["/set random-seed 7", "/set length 12", '/seed "the "', "/set temperature 0.5"]
     assert lines == play.session.record
 

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -300,3 +301,18 @@ def test_a_budget_ends_where_it_is_used_up_or_somebody_interrupts(models: Path) 
     assert ends(budget, 1) == (False, False) and ends(budget, 2) == (True, True)
     assert ends(endless, 10**9) == (False, False)
     assert ends(endless, 1, patience=0) == (True, True) and ends(endless, 1) == (True, True), "it stays so"
+
+
+def test_what_was_written_is_not_recalled_as_if_it_had_been_given(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play, asked = Play(models, "text", length=9), []
+    draw = play.session.model.samples
+
+    def samples(seed: str, settings: Any, *more: Any) -> Any:
+        asked.append(settings.recall)
+        return draw(seed, settings, *more)
+
+    monkeypatch.setattr(play.session.model, "samples", samples)
+    play.hear("the ", "/more")
+    assert asked == [True, False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -177,7 +178,7 @@ def _save(session: Session, argument: str) -> str:
     force = "force" in flags
     path = _checked(name, force)
     if "session" in flags or (path.suffix.lower() == ".txt" and path.stem.lower().startswith(SESSION)):
-        again = f"seqgen repl {session.first} < {path.name}"
+        again = f"seqgen repl {shlex.quote(session.first)} < {shlex.quote(path.name)}"
         lines = [f"/# seqgen {__version__}: {again}", *session.record]
         write_file(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         session.stage.tell(f"{path}: this session; it comes again with {again}")

@@ -246,8 +246,8 @@ class Session:
         except UsageError as error:
             raise UsageError(f"{full}: {error.what}", hint=error.hint or self.player.settings[full].about) from error
         if full == RANDOM_SEED:
-            self._past.append(Past(self.scene, f"/set {full}", with_seed=True))
-            self.scene = dataclasses.replace(self.scene, random_seed=new_random_seed() if value is None else value)
+            random_seed = new_random_seed() if value is None else value
+            self._turn_to(dataclasses.replace(self.scene, random_seed=random_seed), f"/set {full}", with_seed=True)
             return
         values = {key: old for key, old in self.scene.values.items() if key != full}
         if value is not None:
@@ -291,7 +291,7 @@ class Session:
     def show(self) -> None:
         """Shows what is on the table, and says what is kept and set."""
         scene, stage = self.scene, self.stage
-        if scene.passage is not None:
+        if scene.passage is not None and scene.passage.text:
             stage.show(scene.passage, self.player.picture(scene.passage))
         for turn in scene.turns[:-1]:
             stage.report(f"> {turn.message}\n{turn.reply}")
@@ -361,11 +361,11 @@ class Session:
         self._turn_to(act(budget), done)
         self.interrupted_at = budget.steps if budget.interrupted else None
 
-    def _turn_to(self, scene: Scene, done: str) -> None:
+    def _turn_to(self, scene: Scene, done: str, with_seed: bool = False) -> None:
         """Makes this the present, and what was the past, from which something that was done leads here."""
         self._learn(scene)
         self.interrupted_at = None
-        self._past.append(Past(self.scene, done))
+        self._past.append(Past(self.scene, done, with_seed))
         self.scene = scene
         while sum(_size(past.scene) for past in self._past) > LONGEST_PAST:
             self._past.popleft()
