@@ -21,7 +21,7 @@ import numpy.typing as npt
 import platformdirs
 from filelock import FileLock, Timeout
 
-from seqgen.disk import replace_file
+from seqgen.disk import sync_folder, sync_tree
 from seqgen.errors import DataError, SeqgenError
 from seqgen.recipe import CorpusSettings, TokenizerSettings
 from seqgen.splits import SPLITS, Split
@@ -162,11 +162,13 @@ def new_part(entry: Path, name: str) -> Iterator[Path]:
     with _owned(making, PATIENCE):
         (making / name).mkdir(mode=0o700, parents=True)
         yield making / name
+        sync_tree(making / name)
         with _changing(entry.parent):
             damaged = entry / name
             if damaged.exists():
                 damaged.replace(making / "damaged")
             (making / name).replace(entry / name)
+        sync_folder(entry)
 
 
 def keep_baselines(folder: Path, baselines: dict[str, dict[str, float]]) -> None:
@@ -239,10 +241,9 @@ class SplitWriter:
         return np.concatenate(each), np.array([len(form) for form in each], dtype=np.int64)
 
     def finish(self) -> dict[str, Any]:
-        """What is to be known of the split; its data is on the disk then."""
+        """What is to be known of the split; its data has left this process then."""
         self.flush()
         self._file.flush()
-        os.fsync(self._file.fileno())
         return {"dtype": self.dtype.str, "symbols": self.symbols, "characters": self.characters, "distinct": self.distinct,
                 "digest": self._digest.hexdigest()}  # fmt: skip
 
@@ -286,19 +287,21 @@ class EntryWriter:
         (self._entry / NAMES).write_text(names, encoding="utf-8")
         data = self.tokenizer.to_bytes()
         name = f"tokenizer.{self.tokenizer.suffix}"
-        replace_file(self._entry / name, data)
+        (self._entry / name).write_bytes(data)
         splits = {name: writer.finish() for name, writer in self.splits.items()}
         for split, writer in self.splits.items():
             np.save(self._entry / f"{split}-starts.npy", np.frombuffer(writer.starts, dtype=np.int64))
         digest = hashlib.sha256(data + json.dumps([splits[name]["digest"] for name in SPLITS]).encode()).hexdigest()
         whole = {**meta, "tokenizer_file": name, "splits": splits, "digest": digest}
-        replace_file(self._entry / META, json.dumps(whole).encode())
+        (self._entry / META).write_bytes(json.dumps(whole).encode())
+        sync_tree(self._entry)  # an entry that is seen is on the disk: zeros in a file of the right length would not be noticed
         with _changing(self.folder.parent):
             with contextlib.suppress(*DAMAGE):  # another process made the same entry just now: it may be in use
                 open_entry(self.folder)
                 return
             shutil.rmtree(self.folder, ignore_errors=True)
             self._entry.replace(self.folder)
+        sync_folder(self.folder.parent)
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.pairs import echo_of
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
-from seqgen.saving import CheckpointWriter, new_folder
+from seqgen.saving import CheckpointWriter, is_leftover, new_folder
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import TOKENIZERS
 from seqgen.units import BITS_PER_CHARACTER
@@ -164,8 +164,9 @@ def open_run(request: Request) -> Run:
         pick_device(checkpoint.recipe.training.device)
         corpus = reopen_corpus(checkpoint).with_baselines()
         budget = _more(request.budget, manifest)
-        over = state.values["step"] >= checkpoint.recipe.training.steps or manifest.status == "finished"
-        if budget is None and over:
+        if (
+            budget is None and manifest.status == "finished"
+        ):  # all steps done and not finished: it was killed as it looked back
             raise UsageError(
                 f"this training is finished, after {manifest.step} steps", hint="Train on with --resume --time +10m."
             )
@@ -329,7 +330,7 @@ def _check_same(overrides: Overrides, recipe: Recipe) -> None:
 def _check_free(folder: Path, request: Request) -> None:
     if folder.exists() and not folder.is_dir():
         raise CheckpointError("this is a file, not a folder", where=str(folder), hint="Choose another --out.")
-    if folder.exists() and any(path.name not in (".lock", "resume") for path in folder.iterdir()):
+    if folder.exists() and not all(map(is_leftover, folder.iterdir())):
         what = "a checkpoint is there already" if (folder / MANIFEST).exists() else "this folder is not empty"
         hint = f"Choose another {'--out' if request.out else '--name'}, or go on with it: --resume."
         raise CheckpointError(what, where=str(folder), hint=hint)

@@ -11,7 +11,6 @@ import dataclasses
 import errno
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from seqgen import disk
 from seqgen.checkpoint import MANIFEST, METRICS, TIMING, Manifest, TrainingState
-from seqgen.disk import replace_file
 from seqgen.errors import CheckpointError
 from seqgen.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOCK = ".lock"
+LOCK, RESUME = ".lock", "resume"
 KEPT_STATES = 2
 _OWN_FILES = re.compile(
-    r"(model-\w+\.safetensors|tokenizer-\w+\.(json|model)|state-\d+-\w+\.(safetensors|json)|.*\.tmp)"
+    r"(model-\w+\.safetensors|tokenizer-\w+\.(json|model)|state-\d+-\w+\.(safetensors|json))(\.tmp)?"
+    rf"|{re.escape(MANIFEST)}\.tmp"
 )
 
 
@@ -38,7 +38,7 @@ class CheckpointWriter:
     """A checkpoint folder, held for writing by one training at a time.
 
     Args:
-        folder: created if it does not exist.
+        folder: created if it does not exist, for its owner alone: who trains on letters need not think of it.
 
     Raises:
         CheckpointError: another training holds it, or it cannot be written.
@@ -46,8 +46,12 @@ class CheckpointWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._journals = {name: _Journal(folder / name) for name in (METRICS, TIMING)}
         try:
-            (folder / "resume").mkdir(parents=True, exist_ok=True)
+            for each in (folder, folder / RESUME):
+                disk.make_folder(each, disk.OWNER_FOLDER)
+            if (folder / RESUME).is_symlink():  # what is swept there would be another checkpoint's
+                raise CheckpointError("this is a link, not a folder", where=str(folder / RESUME), hint="Remove it.")
             self._lock = FileLock(folder / LOCK)
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -65,8 +69,8 @@ class CheckpointWriter:
             with contextlib.suppress(OSError):
                 self.sweep(None)
                 for name in (METRICS, TIMING, LOCK):
-                    (self.folder / name).unlink(missing_ok=True)
-                (self.folder / "resume").rmdir()
+                    disk.remove(self.folder / name)
+                (self.folder / RESUME).rmdir()
                 self.folder.rmdir()
         self._lock.release()
 
@@ -80,74 +84,151 @@ class CheckpointWriter:
         """Writes what is new and makes it the checkpoint, all at once.
 
         Args:
-            manifest: what it says; the names and hashes of the files are filled in.
+            manifest: what it says; the names and hashes of the files are filled in, once they are there.
             weights: the model's tensors, and under `RECALL` what it makes of its memory, if it does.
             tokenizer: the symbols.
             state: the training state, where there is one to keep.
+
+        Raises:
+            CheckpointError: it cannot be written; the checkpoint is the one before, whole, and so is `manifest`.
         """
+        files = {name: manifest.files[name] for names in manifest.states for name in names}
+        new = dataclasses.replace(manifest, files=files, states=[list(names) for names in manifest.states])
+        stored: list[Path] = []
+        data = b""
         try:
-            weights_data = _tensor_bytes(weights)
-            manifest.files = {name: manifest.files[name] for names in manifest.states for name in names}
-            manifest.weights = self._store("model-{}.safetensors", weights_data, manifest)
-            manifest.tokenizer = self._store(f"tokenizer-{{}}.{tokenizer.suffix}", tokenizer.to_bytes(), manifest)
+            for journal in self._journals.values():
+                journal.flush()
+            new.weights = self._store("model-{}.safetensors", _tensor_bytes(weights), new, stored)
+            new.tokenizer = self._store(f"tokenizer-{{}}.{tokenizer.suffix}", tokenizer.to_bytes(), new, stored)
             if state is not None:
-                self._add_state(manifest, state)
-            replace_file(
-                self.folder / MANIFEST,
-                _json({**dataclasses.asdict(manifest), "recipe": manifest.recipe.to_dict()}, indent=2),
-            )
-            self.sweep(manifest)
+                self._add_state(new, state, stored)
+            data = _json({**dataclasses.asdict(new), "recipe": new.recipe.to_dict()}, indent=2)
+            disk.replace_file(self.folder / MANIFEST, data, disk.OWNER)
         except OSError as error:
+            self._discard(
+                [path for path in stored if path.relative_to(self.folder).as_posix() not in manifest.files], data
+            )
             raise _cannot_write(self.folder, error) from error
+        for field in ("files", "states", "weights", "tokenizer"):
+            setattr(manifest, field, getattr(new, field))
+        self.sweep(manifest)
 
     def sweep(self, manifest: Manifest | None) -> None:
         """Removes what an interrupted write left behind. Only files that are named as seqgen names them are touched."""
         belonging = manifest.files if manifest else {}
-        for folder in (self.folder, self.folder / "resume"):
+        for folder in (self.folder, self.folder / RESUME):
             for path in folder.iterdir():
-                if _OWN_FILES.fullmatch(path.name) and str(path.relative_to(self.folder).as_posix()) not in belonging:
-                    path.unlink(missing_ok=True)
+                if _OWN_FILES.fullmatch(path.name) and path.relative_to(self.folder).as_posix() not in belonging:
+                    with contextlib.suppress(OSError):  # what is left does no harm, and is swept the next time
+                        disk.remove(path)
 
     def append(self, name: str, record: Mapping[str, Any]) -> int:
-        """Adds a line to a `.jsonl` file, synced; returns the file's new length in bytes."""
+        """Adds a line to a `.jsonl` file; returns the length in bytes that the file has with it.
+
+        A line that cannot be written waits for the next one, or for `commit`, which fails while it cannot.
+        """
+        return self._journals[name].add(_json(record) + b"\n")
+
+    def cut(self, name: str, length: int) -> None:
+        """Cuts a `.jsonl` file back to the length that a training state remembers.
+
+        Raises:
+            CheckpointError: it cannot be cut.
+        """
         try:
-            with (self.folder / name).open("ab") as file:
-                file.write(_json(record) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-                return file.tell()
+            self._journals[name].cut(length)
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
 
-    def cut(self, name: str, length: int) -> None:
-        """Cuts a `.jsonl` file back to the length that a training state remembers."""
-        path = self.folder / name
-        with contextlib.suppress(FileNotFoundError):
-            os.truncate(path, length)
-
-    def _add_state(self, manifest: Manifest, state: TrainingState) -> None:
+    def _add_state(self, manifest: Manifest, state: TrainingState, stored: list[Path]) -> None:
         step = state.values["step"]
         names = [
-            self._store(f"resume/state-{step}-{{}}.safetensors", _tensor_bytes(state.tensors), manifest),
-            self._store(f"resume/state-{step}-{{}}.json", _json(state.values), manifest),
+            self._store(f"{RESUME}/state-{step}-{{}}.safetensors", _tensor_bytes(state.tensors), manifest, stored),
+            self._store(f"{RESUME}/state-{step}-{{}}.json", _json(state.values), manifest, stored),
         ]
         kept = [other for other in manifest.states if other != names]
         manifest.states = [*kept, names][-KEPT_STATES:]
         belonging = {manifest.weights, manifest.tokenizer, *(name for pair in manifest.states for name in pair)}
         manifest.files = {name: digest for name, digest in manifest.files.items() if name in belonging}
 
-    def _store(self, pattern: str, data: bytes, manifest: Manifest) -> str:
+    def _store(self, pattern: str, data: bytes, manifest: Manifest, stored: list[Path]) -> str:
+        """Writes a file, named by its content, unless it is there; notes it in the manifest, and in the list if it was not."""
         digest = hashlib.sha256(data).hexdigest()
         name = pattern.format(digest[:16])
         path = self.folder / name
-        if not (
-            path.is_file()
-            and path.stat().st_size == len(data)
-            and hashlib.sha256(path.read_bytes()).hexdigest() == digest
-        ):
-            replace_file(path, data)
+        if _holds(path, data):
+            if name not in manifest.files:  # a killed process may have written it, and not to last
+                disk.sync_file(path)
+        else:
+            stored.append(path)
+            disk.replace_file(path, data, disk.OWNER)
         manifest.files[name] = digest
         return name
+
+    def _discard(self, stored: list[Path], manifest: bytes) -> None:
+        """Removes what a commit that failed has written, so that one after another cannot fill the disk. If the new manifest is
+        in its place, and only not known to last, all that it names stays."""
+        with contextlib.suppress(OSError):
+            if (self.folder / MANIFEST).exists() and (self.folder / MANIFEST).read_bytes() == manifest:
+                return
+            for path in stored:
+                disk.remove(path)
+
+
+class _Journal:
+    """A file of lines that only grows, and whose lines wait where they cannot be written at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting = b""
+        self._length: int | None = None
+
+    def add(self, line: bytes) -> int:
+        """Adds a line, to last if it can; returns the file's length in bytes with all that waits."""
+        self._waiting += line
+        with contextlib.suppress(OSError):
+            return self.flush()
+        return self._written() + len(self._waiting)
+
+    def flush(self) -> int:
+        """Writes what waits; returns the file's length.
+
+        Raises:
+            OSError: it cannot be written; it waits on.
+        """
+        if self._waiting:
+            self._length = disk.append(self._path, self._waiting, self._written(), disk.OWNER)
+            self._waiting = b""
+        return self._written()
+
+    def cut(self, length: int) -> None:
+        """Cuts it back.
+
+        Raises:
+            OSError: it cannot be cut.
+        """
+        disk.cut(self._path, length)
+        self._length = None
+
+    def _written(self) -> int:
+        """The length up to which the file is whole."""
+        if self._length is None:
+            self._length = self._path.stat().st_size if self._path.exists() else 0
+        return self._length
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether this is a file of our own that holds just that."""
+    with contextlib.suppress(OSError):
+        return not path.is_symlink() and path.stat().st_size == len(data) and path.read_bytes() == data
+    return False
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a training that was killed before its first save may have left this in its folder."""
+    unsaved = not (path.parent / MANIFEST).exists()
+    return path.name in (LOCK, RESUME) or (unsaved and _OWN_FILES.fullmatch(path.name) is not None)
 
 
 def new_folder(name: str) -> Path:

@@ -19,6 +19,7 @@ from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
+from seqgen.errors import CheckpointError
 from seqgen.evaluation import look_back
 from seqgen.generation import generate
 from seqgen.machine import torch_settings
@@ -38,9 +39,13 @@ from seqgen.trainer import Look, Trainer
 from seqgen.writing import Limits
 
 SAVE_EVERY = 30.0
-"""Seconds of work that a crash may cost at most."""
+"""Seconds of work that a crash may cost at most, where a single step does not take longer."""
 FIRST_SAVE = 2.0
 """Seconds before the first save; then they come further and further apart, up to `SAVE_EVERY`."""
+LAST_PATIENCE = 3600.0
+"""Seconds for which a training that is over waits where it cannot be saved: nothing else knows what it came to."""
+TRY_EVERY, TELL_EVERY = 2.0, 60.0
+"""Seconds after which that is tried again, and told again."""
 REPORT_EVERY = 0.25
 SAMPLE_LENGTH = 70
 
@@ -152,6 +157,8 @@ class _Session:
         valid_split = run.corpus.predicted("valid")
         self.valid_scale = len(valid_split) / max(1, valid_split.characters) * self.unit.scale
         self.latest_valid: float | None = None
+        self.unsaved = False
+        """Whether the last save failed."""
         self.final_symbols: int | None = None
         """How much of the validation text the final look reads; None: all of it."""
 
@@ -231,13 +238,13 @@ class _Session:
 
     def _loop(self, trainer: Trainer, pacer: Pacer | None, began: float) -> None:
         counters = trainer.counters
-        saved = reported = clock.monotonic()
+        saved = reported = now = clock.monotonic()
         first = counters.step
         surprise = None
         while not trainer.finished and not self.interruption.wanted:
             value = trainer.step() * self.train_scale
             surprise = value if surprise is None else 0.95 * surprise + 0.05 * value
-            now = clock.monotonic()
+            before, now = now, clock.monotonic()
             speed = (counters.step - first) / max(1e-9, now - began)
             if pacer and (course := pacer.correct(trainer.recipe.training, counters.step, now)):
                 trainer.change_course(course)  # which wants a look, so that a repetition can look at the same step
@@ -245,8 +252,9 @@ class _Session:
             if look or now - reported > REPORT_EVERY:
                 self._report(trainer, surprise, now - began, speed, look)
                 reported = now
-            if now - saved > min(SAVE_EVERY, FIRST_SAVE + (now - began) / 4):
-                self._save(trainer)
+            at_stake = now - saved + (now - before)  # if it ends just before the next chance to save
+            if at_stake > min(SAVE_EVERY, FIRST_SAVE + (now - began) / 4):
+                self._save_or_go_on(trainer)
                 saved = clock.monotonic()
 
     def _look(self, trainer: Trainer, speed: float, seconds: float) -> Look:
@@ -310,6 +318,44 @@ class _Session:
             self.manifest.metrics = {}  # what there was belongs to other weights
         self.writer.commit(self.manifest, weights, self.corpus.tokenizer, trainer.state())
 
+    def _save_or_go_on(self, trainer: Trainer) -> None:
+        """Saves. Where that fails, says so, and lets the training go on: the next time there may be room."""
+        try:
+            self._save(trainer)
+        except CheckpointError as error:
+            if not self.unsaved:
+                self.say(Progress("training", message=f"Not saved: {error}\nThe training goes on, and tries again."))
+            self.unsaved = True
+        else:
+            self._saved(trainer)
+
+    def _saved(self, trainer: Trainer) -> None:
+        if self.unsaved:
+            self.say(Progress("training", message=f"Saved again, at step {trainer.counters.step:,}."))
+        self.unsaved = False
+
+    def _save_at_last(self, trainer: Trainer, status: str, recall: Tensor | None) -> None:
+        """Saves what the training came to. Where that fails, waits for room; one more Ctrl-C gives it up.
+
+        Raises:
+            CheckpointError: it could not be saved.
+        """
+        given_up, told = clock.monotonic() + LAST_PATIENCE, -math.inf
+        asked_to_stop = self.interruption.wanted
+        while True:
+            try:
+                self._save(trainer, status, recall)
+                return self._saved(trainer)
+            except CheckpointError as error:
+                now = clock.monotonic()
+                if now > given_up or self.interruption.wanted != asked_to_stop:
+                    raise
+                if now - told > TELL_EVERY:
+                    waits = "The training is over, and waits to be saved: it tries again. Ctrl-C gives it up."
+                    self.say(Progress("evaluating", message=f"Not saved: {error}\n{waits}"))
+                    told, self.unsaved = now, True
+                clock.sleep(TRY_EVERY)
+
     def _wind_up(self, trainer: Trainer, began: float) -> Outcome:
         """The last look, the verdict, the picture, the commit."""
         counters, settings = trainer.counters, trainer.recipe.training
@@ -320,10 +366,11 @@ class _Session:
             self.say(Progress("evaluating", message="Interrupted: saving. Ctrl-C again stops without it."))
         valid = recall = None
         if not interrupted and len(self.corpus.splits["valid"]) > 1:
+            self._save_or_go_on(trainer)  # to look back may take longer than a crash may cost
             self.say(Progress("evaluating", step=counters.step, steps=settings.steps, seconds=seconds))
             valid, recall = self._look_back(trainer)
             self.manifest.metrics = {"valid": valid.to_dict()}
-        self._save(trainer, "interrupted" if interrupted else "finished", recall)
+        self._save_at_last(trainer, "interrupted" if interrupted else "finished", recall)
         looks = read_lines(self.writer.folder / METRICS)
         self._draw(looks, valid.value if valid and recall is not None else None)
         speed = (counters.step - first) / max(1e-9, seconds) * trainer.feed.symbols_per_step

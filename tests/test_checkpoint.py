@@ -246,7 +246,7 @@ def test_only_a_rename_makes_a_new_file_visible(copy: Path, monkeypatch: pytest.
     def power_fails(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Path, "replace", power_fails)
+    monkeypatch.setattr(os, "replace", power_fails)
     writer = CheckpointWriter(copy)
     weights = {name: tensor + 1 for name, tensor in loaded.model.state_dict().items()}
     with pytest.raises(CheckpointError, match="Input/output"):

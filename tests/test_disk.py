@@ -15,21 +15,21 @@ PLACE = Path("file.json")
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX can sync a folder")
 def test_data_is_on_the_disk_before_its_name_and_the_name_before_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    sync, replace = os.fsync, Path.replace
+    sync, replace = os.fsync, os.replace
 
     def note_sync(descriptor: int) -> None:
         sync(descriptor)
         events.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
 
-    def note_replace(self: Path, target: Path) -> Path:
-        assert self.read_bytes() == b"new"
+    def note_replace(source: Path, target: Path) -> None:
+        assert source.read_bytes() == b"new"
         events.append("rename")
-        return replace(self, target)
+        replace(source, target)
 
     if not Path("/proc/self/fd").exists():
         pytest.skip("what is synced cannot be named here")
     monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(Path, "replace", note_replace)
+    monkeypatch.setattr(os, "replace", note_replace)
     replace_file(PLACE, b"new")
     assert events == ["sync file.json.tmp", "rename", f"sync {Path.cwd().name}"]
     assert PLACE.read_bytes() == b"new" and list(Path().iterdir()) == [PLACE]

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seqgen.cache import NATIVE, cache_folder
+from seqgen.disk import sync_file
 
 SWITCH = "SEQGEN_NATIVE"
 """The environment variable: `off` leaves the compiled path alone."""
@@ -84,6 +85,7 @@ def _compile(compilers: list[list[str]], source: Path, library: Path) -> None:
                 error = _run(command)
                 if error is None and made.is_file():
                     made.chmod(0o700)  # whatever the umask is
+                    sync_file(made)  # a library of zeros, after the power failed, would end every process that loads it
                     made.replace(library)
                     return
                 said.append(f"{shlex.join(command)}\n{error}")
