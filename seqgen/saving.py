@@ -92,8 +92,7 @@ class CheckpointWriter:
         Raises:
             CheckpointError: it cannot be written; the checkpoint is the one before, whole, and so is `manifest`.
         """
-        files = {name: manifest.files[name] for names in manifest.states for name in names}
-        new = dataclasses.replace(manifest, files=files, states=[list(names) for names in manifest.states])
+        new = dataclasses.replace(manifest, files=dict(manifest.files), states=list(manifest.states))
         stored: list[Path] = []
         data = b""
         try:
@@ -103,12 +102,12 @@ class CheckpointWriter:
             new.tokenizer = self._store(f"tokenizer-{{}}.{tokenizer.suffix}", tokenizer.to_bytes(), new, stored)
             if state is not None:
                 self._add_state(new, state, stored)
+            belonging = {new.weights, new.tokenizer, *(name for names in new.states for name in names)}
+            new.files = {name: digest for name, digest in new.files.items() if name in belonging}
             data = _json({**dataclasses.asdict(new), "recipe": new.recipe.to_dict()}, indent=2)
             disk.replace_file(self.folder / MANIFEST, data, disk.OWNER)
         except OSError as error:
-            self._discard(
-                [path for path in stored if path.relative_to(self.folder).as_posix() not in manifest.files], data
-            )
+            self._discard(stored, data)
             raise _cannot_write(self.folder, error) from error
         for field in ("files", "states", "weights", "tokenizer"):
             setattr(manifest, field, getattr(new, field))
@@ -149,20 +148,19 @@ class CheckpointWriter:
         ]
         kept = [other for other in manifest.states if other != names]
         manifest.states = [*kept, names][-KEPT_STATES:]
-        belonging = {manifest.weights, manifest.tokenizer, *(name for pair in manifest.states for name in pair)}
-        manifest.files = {name: digest for name, digest in manifest.files.items() if name in belonging}
 
     def _store(self, pattern: str, data: bytes, manifest: Manifest, stored: list[Path]) -> str:
-        """Writes a file, named by its content, unless it is there; notes it in the manifest, and in the list if it was not."""
+        """Writes a file, named by its content, unless it is there; notes it in the manifest, and in the list if it is new."""
         digest = hashlib.sha256(data).hexdigest()
         name = pattern.format(digest[:16])
         path = self.folder / name
-        if _holds(path, data):
-            if name not in manifest.files:  # a killed process may have written it, and not to last
-                disk.sync_file(path)
-        else:
-            stored.append(path)
+        known = name in manifest.files
+        if not _holds(path, data):
+            if not known:
+                stored.append(path)
             disk.replace_file(path, data, disk.OWNER)
+        elif not known:  # a process that was killed has written it, perhaps not to last
+            disk.sync_file(path)
         manifest.files[name] = digest
         return name
 

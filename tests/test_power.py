@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import random
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ from seqgen.corpus import prepare
 from seqgen.errors import CheckpointError
 from seqgen.saving import CheckpointWriter
 from tests.interrupts import CtrlC
+from tests.killing import bits
 from tests.power import Disk, Failing, Recorder, Short, System
 from tests.texts import verse
 
@@ -52,14 +52,6 @@ def _saved_at_every_step(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train(corpus: Path, out: Path, **options: Any) -> seqgen.Outcome:
     return seqgen.train(corpus, steps=STEPS, out=out, settings=SETTINGS, **options)
-
-
-def bits(folder: Path) -> dict[str, Any]:
-    """What a training has come to, whenever it was saved on the way: all but clocks and states before the newest."""
-    manifest = json.loads((folder / MANIFEST).read_bytes())
-    names = [METRICS, manifest["weights"], manifest["tokenizer"], *manifest.pop("states")[-1]]
-    manifest.pop("files")
-    return {MANIFEST: manifest, **{name: (folder / name).read_bytes() for name in names}}
 
 
 def whole(folder: Path) -> int:

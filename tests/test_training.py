@@ -17,7 +17,7 @@ import torch
 import seqgen
 from seqgen import training
 from seqgen.checkpoint import TIMING, Checkpoint, TrainingState, read_lines
-from seqgen.corpus import prepare
+from seqgen.corpus import Corpus, prepare
 from seqgen.errors import CheckpointError, DataError, TrainingError, UsageError
 from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
@@ -48,10 +48,14 @@ def train(path: Path | None, **options: Any) -> seqgen.Outcome:
 
 
 def trainer_for(path: Path, **settings: dict[str, Any]) -> Trainer:
+    return Trainer(*prepared_for(path, **settings))
+
+
+def prepared_for(path: Path, **settings: dict[str, Any]) -> tuple[Recipe, Corpus]:
     overrides = merge(TINY, LOOKS, settings, {"corpus": {"sources": (str(path),)}, "training": {"steps": 40}})
     corpus = prepare({"corpus": overrides["corpus"], "tokenizer": overrides.get("tokenizer", {})})
     resolved = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
-    return Trainer(Recipe.from_dict(merge(overrides, resolved)), corpus)
+    return Recipe.from_dict(merge(overrides, resolved)), corpus
 
 
 def advance(trainer: Trainer, steps: int) -> None:
@@ -94,7 +98,8 @@ def _parts(state: TrainingState) -> Iterator[tuple[str, str]]:
 
 def test_every_part_of_the_state_is_needed_to_go_on_exactly(corpus_file: Path) -> None:
     """Tests the test above: with any one part left as a fresh trainer has it, the ends differ."""
-    whole = trainer_for(corpus_file)
+    prepared = prepared_for(corpus_file)
+    whole = Trainer(*prepared)
     advance(whole, 5)
     whole.change_course(bend(whole.recipe.training, 5, 39, 0.2))
     whole.counters.metrics_length = 5  # as if something had been written
@@ -104,7 +109,7 @@ def test_every_part_of_the_state_is_needed_to_go_on_exactly(corpus_file: Path) -
     kept = TrainingState({name: tensor.clone() for name, tensor in middle.tensors.items()}, dict(middle.values))
     advance(whole, 4)
     wanted = whole.state()
-    fresh = trainer_for(corpus_file).state()
+    fresh = Trainer(*prepared).state()
     missed = []
     for kind, name in _parts(kept):
         if kind == "tensor":
@@ -112,7 +117,7 @@ def test_every_part_of_the_state_is_needed_to_go_on_exactly(corpus_file: Path) -
             broken = TrainingState({**kept.tensors, name: initial}, kept.values)
         else:
             broken = TrainingState(kept.tensors, {**kept.values, name: fresh.values[name]})
-        resumed = trainer_for(corpus_file)
+        resumed = Trainer(*prepared)
         resumed.restore(broken)
         advance(resumed, 4)
         try:
