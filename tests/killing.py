@@ -62,6 +62,7 @@ class Variant:
 def variants() -> list[Variant]:
     """Every cell and tokenizer of text, every tokenizer of music, and replies."""
     made = []
+    settings: Overrides
     for tokenizer in MODALITIES["text"].tokenizers:
         for cell in CELLS:
             settings = {
