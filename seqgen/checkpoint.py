@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from seqgen import __version__
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
+from seqgen.migrations import FORMAT, SETTLED, migrate
 from seqgen.modalities import MODALITIES
 from seqgen.recipe import Recipe
 from seqgen.tokenizers import TOKENIZERS, Tokenizer, alphabet_of
@@ -33,8 +34,6 @@ if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqge
 
     from seqgen.models import Model
 
-FORMAT = 2
-"""1: models without recall, which are read as they are."""
 RECALL = "recall"
 MANIFEST = "checkpoint.json"
 METRICS, TIMING, LOSS_PLOT = "metrics.jsonl", "timing.jsonl", "loss.png"
@@ -167,7 +166,7 @@ class Checkpoint:
         misshapen = recall is not None and recall.shape != TABLE_SHAPE
         if misshapen or {name: tensor.shape for name, tensor in weights.items()} != wanted:
             raise CheckpointError(
-                "the weights are not of the shape that the recipe says", where=str(path), hint="Train or copy it again."
+                "the weights are not of the shape that the recipe says", where=str(path), hint=self._other_shape()
             )
         tensors = [*weights.values(), *([] if recall is None else [recall])]
         if not all(bool(tensor.isfinite().all()) for tensor in tensors):
@@ -177,6 +176,13 @@ class Checkpoint:
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         model.recall = None if recall is None else recall.float().to(device)
         return model.to(device).requires_grad_(False).eval()
+
+    def _other_shape(self) -> str:
+        """What to do where the weights do not fit."""
+        if self.manifest.format >= SETTLED:
+            return "Train or copy it again."
+        before = f"It is of format {self.manifest.format}, from before the networks were settled"
+        return f"{before}: train it again, --recipe {self.name}."
 
     def _check_network(self) -> None:
         """Refuses a network that this seqgen cannot build."""
@@ -324,12 +330,13 @@ def _read_manifest(folder: Path) -> Manifest:
         data = json.loads(path.read_bytes())
         if not isinstance(data, dict) or not isinstance(data.get("format"), int):
             raise CheckpointError("not a seqgen checkpoint", where=str(path))
-        if data["format"] > FORMAT:
+        if not 0 < data["format"] <= FORMAT:
             raise CheckpointError(
                 f"its format is {data['format']}, and this seqgen reads up to {FORMAT}",
                 where=str(path),
                 hint="Install a newer seqgen.",
             )
+        data = migrate(data)
         manifest = Manifest(**{**data, "recipe": Recipe.from_dict(data["recipe"])})
         _check_types(manifest)
         if manifest.recipe.corpus.kind not in MODALITIES:

@@ -14,7 +14,6 @@ from seqgen import defaults
 from seqgen.cache import read_origins, usual_ending
 from seqgen.cards import is_installed
 from seqgen.checkpoint import (
-    FORMAT,
     MANIFEST,
     OWN,
     Checkpoint,
@@ -29,6 +28,7 @@ from seqgen.corpus import Corpus, absolute_source, prepare, reopen
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import Inheritance, inherit, is_source
 from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
+from seqgen.migrations import FORMAT
 from seqgen.modalities import MODALITIES, Modality
 from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
 from seqgen.optimizers import OPTIMIZERS
@@ -157,7 +157,6 @@ def open_run(request: Request) -> Run:
     try:
         checkpoint = Checkpoint(checkpoint.folder)  # again, now that nobody else writes it
         manifest, state = checkpoint.manifest, checkpoint.training_state()
-        manifest.versions, manifest.format = versions(), FORMAT  # of what goes on writing it
         _check_contradictions(request)
         _check_names(checkpoint.recipe.to_dict())
         _check_same(request.overrides(), checkpoint.recipe)
@@ -170,6 +169,7 @@ def open_run(request: Request) -> Run:
             raise UsageError(
                 f"this training is finished, after {manifest.step} steps", hint="Train on with --resume --time +10m."
             )
+        manifest.versions, manifest.format = versions(), FORMAT  # of what goes on writing it
         writer.sweep(manifest)
         note = f"going on from step {state.values['step']:,}"
         return Run(
@@ -233,9 +233,11 @@ def reopen_corpus(checkpoint: Checkpoint) -> Corpus:
 
 
 def _other_text(checkpoint: Checkpoint) -> str:
-    """What to do where a card brings another text than it did for the training; empty where the files are the user's own."""
+    """What to do where a card, or an older seqgen, made another text of it; empty where only the user's own files can differ."""
     if not all(map(is_installed, checkpoint.recipe.corpus.sources)):
-        return ""
+        number, begin = checkpoint.manifest.format, f"--init-from {checkpoint.folder}"
+        older = f"An older seqgen prepared it (format {number}), perhaps in another way: if the files are the same"
+        return f"{older}, begin anew with its weights, {begin}" if number < FORMAT else ""
     then, here, name = checkpoint.manifest.versions, versions(), checkpoint.name
     differ = [each for each in here if each != "torch" and then.get(each, here[each]) != here[each]]
     which = ", ".join(f"{each} was {then[each]}, is {here[each]}" for each in differ)

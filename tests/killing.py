@@ -41,7 +41,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "model": {"hidden": 8, "embedding": 4, **DROPOUTS},
     "training": {"dtype": "float32", "threads": 1, "evaluate_every": 4, "evaluate_symbols": 200},
 }
-LANES = {"training": {"lanes": 4, "window": 16}}
+LANES: Overrides = {"training": {"lanes": 4, "window": 16}}
+REPLIES: Overrides = {"corpus": {"kind": "replies"}, "training": {"batch_symbols": 300}}
 STEPS = 14
 """Of each training: some epochs of the small corpora, with the edges of documents in them."""
 KILLED, FINISHED = "killed", "finished"
@@ -76,8 +77,7 @@ def variants() -> list[Variant]:
         made.append(Variant(f"music-{tokenizer}", corpus, merge(LANES, {"tokenizer": {"kind": tokenizer}})))
     for cell in CELLS:
         settings = {"model": {"cell": cell}, "tokenizer": {"kind": "characters"}}
-        replies: Overrides = {"corpus": {"kind": "replies"}, "training": {"batch_symbols": 300}}
-        made.append(Variant(f"replies-{cell}", "pairs.tsv", merge(replies, settings)))
+        made.append(Variant(f"replies-{cell}", "pairs.tsv", merge(REPLIES, settings)))
     return made
 
 

@@ -85,7 +85,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def test_a_newer_format_names_both_formats(copy: Path) -> None:
     edit(copy, lambda data: data.update(format=99))
-    with pytest.raises(CheckpointError, match=r"99.*reads up to 2"):
+    with pytest.raises(CheckpointError, match=r"99.*reads up to 3"):
         seqgen.load(copy)
 
 
