@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +12,14 @@ import pytest
 
 import seqgen
 from seqgen import training
-from seqgen.checkpoint import MANIFEST, METRICS, Checkpoint, read_lines
-from seqgen.corpus import prepare
+from seqgen.checkpoint import METRICS, Checkpoint, read_lines
 from seqgen.errors import CheckpointError
 from seqgen.saving import CheckpointWriter
 from tests.interrupts import CtrlC
 from tests.killing import bits
-from tests.power import Disk, Failing, Recorder, Short, System
+from tests.outages import SETTINGS, STEPS, check, outages, record, record_killed, saves_of, train, train_through
+from tests.power import Failing, Recorder, Short, System
 from tests.texts import verse
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "model": {"hidden": 6, "embedding": 4, "hidden_dropout": 0.2, "weight_dropout": 0.2},
-    "training": {
-        "lanes": 2,
-        "window": 8,
-        "dtype": "float32",
-        "threads": 1,
-        "evaluate_every": 2,
-        "evaluate_symbols": 100,
-    },
-}
-STEPS = 5
 
 
 @pytest.fixture(scope="module")
@@ -45,47 +30,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _saved_at_every_step(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)
+def _prepared_once(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQGEN_CACHE", str(corpus.parent / "cache"))  # prepared once
-
-
-def train(corpus: Path, out: Path, **options: Any) -> seqgen.Outcome:
-    return seqgen.train(corpus, steps=STEPS, out=out, settings=SETTINGS, **options)
-
-
-def whole(folder: Path) -> int:
-    """The step of the checkpoint in this folder, all of which is read; -1 where there is none yet."""
-    if not (folder / MANIFEST).exists():
-        return -1
-    checkpoint = Checkpoint(folder)
-    checkpoint.load_model(checkpoint.tokenizer())
-    state = checkpoint.training_state()
-    metrics = folder / METRICS
-    assert state.values["step"] == checkpoint.manifest.step
-    assert state.values["metrics_length"] <= (metrics.stat().st_size if metrics.exists() else 0)
-    return checkpoint.manifest.step
-
-
-def outages(recorder: Recorder, steps: Iterable[int]) -> Iterator[tuple[int, str, Disk]]:
-    """The disk after so many steps, in each way in which the power may fail."""
-    for number, policy in itertools.product(steps, Disk.POLICIES):
-        yield number, policy, recorder.after(number, policy, random.Random(f"{number} {policy}"))
 
 
 @pytest.fixture(scope="module")
 def recorded(corpus: Path) -> Recorder:
-    """A training that was saved at every step, step by step of the system."""
-    root = corpus.parent / "disk"
-    root.mkdir()
-    recorder = Recorder(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "SAVE_EVERY", -1.0)
         patch.setenv("SEQGEN_CACHE", str(corpus.parent / "cache"))
-        prepare({"corpus": {"sources": (str(corpus),)}})
-        with recorder.installed():
-            train(corpus, root / "checkpoints/model")
-    return recorder
+        return record(corpus, corpus.parent / "disk")
 
 
 def test_nothing_is_written_past_the_steps_that_can_fail(recorded: Recorder, tmp_path: Path) -> None:
@@ -100,44 +53,26 @@ def test_after_the_power_failed_at_any_step_there_is_the_old_state_or_the_new_on
     recorded: Recorder, tmp_path: Path
 ) -> None:
     """All steps of the first save, and of one that follows a look; `benchmarks/trust.py` tries those of all saves."""
-    saves = saves_of(recorded)
+    saves, finished = saves_of(recorded), recorded.root / "checkpoints/model"
     for number, (steps, policy, disk) in enumerate(
         outages(recorded, [*range(0, saves[0], 4), *range(saves[1], saves[2] + 3)])
     ):
         disk.write(tmp_path / "copy")
-        check(recorded, tmp_path / "copy", steps, policy, resumed=number % 60 == 59)
+        check(recorded, tmp_path / "copy", steps, policy, finished if number % 60 == 59 else None)
     assert number > 100
 
 
-def saves_of(recorder: Recorder) -> list[int]:
-    """After how many steps a checkpoint was replaced, each time: before training, after each update, before it looks back, in the
-    end."""
-    log = enumerate(recorder.log, 1)
-    return [place for place, entry in log if entry[0] == "move" and entry[2].endswith(MANIFEST)]
-
-
-def check(recorder: Recorder, disk: Path, steps: int, policy: str, resumed: bool) -> None:
-    """Refuses a disk on which there is not the latest checkpoint, or the one before while the latest may not last."""
-    folder, wanted = disk / "checkpoints/model", recorder.root / "checkpoints/model"
-    saved = [-1, *range(STEPS + 1), STEPS, STEPS]
-    assert len(saved) == len(saves_of(recorder)) + 1
-    found, latest = whole(folder), sum(place <= steps for place in saves_of(recorder))
-    assert found in (saved[latest], saved[max(0, latest - 1)]), (steps, policy)
-    if steps == len(recorder.log) or policy == "all of it":
-        assert found == saved[latest], (steps, policy)
-    if resumed and found >= 0:
-        if Checkpoint(folder).manifest.status != "finished":
-            seqgen.train(out=folder, resume=True)
-        assert bits(folder) == bits(wanted), (steps, policy)
-
-
-def train_through(system: System, corpus: Path, out: Path, **options: Any) -> list[str]:
-    """A training on a system that fails; returns what it said."""
-    said: list[str] = []
-    with system.installed(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "TRY_EVERY", 0.0)
-        train(corpus, out, progress=lambda progress: said.append(progress.message or ""), **options)
-    return said
+def test_what_a_killed_training_wrote_and_did_not_sync_is_synced_by_the_next(
+    recorded: Recorder, tmp_path: Path
+) -> None:
+    corpus, first, second = recorded.root.parent / "verse.txt", *recorded.saves[:2]
+    for at, save in ((first - 6, 0), (first - 13, 0), (second - 6, 2)):  # between a rename in a folder and its sync
+        recorder, killed = record_killed(corpus, tmp_path / f"disk-{at}", at)
+        assert recorder.log[killed - 1][0] == "move"
+        after = saves_of(recorder)[save]
+        for steps, policy, disk in outages(recorder, range(after, after + 3)):
+            disk.write(tmp_path / "copy")
+            check(recorder, tmp_path / "copy", steps, policy)
 
 
 def test_a_training_goes_on_where_a_save_fails_and_ends_with_the_same_bits(
