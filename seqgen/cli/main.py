@@ -15,10 +15,12 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import contextlib  # noqa: E402
 import importlib  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
 import warnings  # noqa: E402
 from pathlib import Path  # noqa: E402
+from types import FrameType  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 import click  # noqa: E402
@@ -76,7 +78,21 @@ def main() -> NoReturn:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     warnings.showwarning = _warn
+    tidy_when_ended()
     sys.exit(_run())
+
+
+def tidy_when_ended() -> None:
+    """Lets a process that is told to end, or whose terminal is closed, remove its temporary files, in which private text may lie.
+    What others ignore, as `nohup` does, stays ignored, and whoever has work to save hears it first."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _run() -> int:
