@@ -96,6 +96,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def at_terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
     """The program in the home of somebody who means harm, at a terminal: its exit code, and what came to it."""
     monkeypatch.chdir(home)
+    monkeypatch.setenv("SEQGEN_CACHE", str(home / "cache"))  # what is compiled is compiled once
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
