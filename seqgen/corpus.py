@@ -52,7 +52,7 @@ from seqgen.sources import (
 from seqgen.sources.base import Asking
 from seqgen.sources.exchanges import LEAST_PAIRS, is_mail
 from seqgen.sources.tables import SUFFIXES as TABLES
-from seqgen.sources.tables import columns
+from seqgen.sources.tables import are_names, columns
 from seqgen.splits import SPLITS, Plan, Split, plan_split, replies_in
 from seqgen.tokenizers import TOKENIZERS, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
@@ -331,7 +331,8 @@ def _table_note(sources: list[Source], settings: CorpusSettings) -> str:
     lines = head[: head.rfind("\n") + 1].splitlines(keepends=True)  # the last line of a long table is cut
     names = ["NAME"]
     with contextlib.suppress(DataError):  # not a table after all, perhaps: it is only text here
-        names = columns(lines, tables[0].suffix)
+        found = columns(lines, tables[0].suffix)
+        names = found if are_names(found) else names
     return (
         f"{tables[0].name} is read as plain text; to learn one column of the table: --column {' or '.join(names[:5])}"
     )

@@ -81,7 +81,7 @@ class Inheritance:
         note = f"begins from {self.source.parent.name}: {known:,} symbols known to it, {tokenizer.size - known:,} new"
         shared = [name for name in sources if any(Path(name).is_relative_to(other) for other in self.learned_from)]
         if shared:
-            note += f"\nit has read {', '.join(shared)}: figures on held-out text may be too good"
+            note += f"; it has read {', '.join(shared)}: figures on held-out text may be too good"
         return note
 
     def pass_on(self, model: Model, tokenizer: Tokenizer) -> None:

@@ -25,9 +25,9 @@ from seqgen.showing import (
     name_of,
     parted,
     percent,
-    visible,
 )
 from seqgen.surprises import Next, Score, Span
+from seqgen.visible import visible
 
 SHOWN = 30_000
 """Symbols that a page shows at most: a browser stays quick, and the page is a few megabytes."""
@@ -182,7 +182,7 @@ def _marked(score: Score) -> Iterator[str]:
         step = level(span.bits)
         lead, text = parted(score, span.text)
         shown = _shown(text, step if score.is_text else 0)
-        yield f'{lead}<b class="h{step}" tabindex="{-1 if number else 0}" title="{_told(score, span)}">{shown}</b>'
+        yield f'{_text(lead)}<b class="h{step}" tabindex="{-1 if number else 0}" title="{_told(score, span)}">{shown}</b>'
     yield "</div>\n"
 
 

@@ -1,4 +1,4 @@
-"""What people see of a scored symbol: steps of surprise, and white space and control characters in sight."""
+"""What people see of a scored symbol: steps of surprise, and white space in sight."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 
 from seqgen.surprises import Next, Score
+from seqgen.visible import visible
 
 STEPS = (2, 4, 6, 9, 12)
 """Bits of surprise at which the colour changes: a symbol of 2 bits had a chance of 1 in 4, one of 12 bits of 1 in 4,096."""
@@ -16,14 +17,6 @@ MARKS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5", "": "\u27e8end\u27e9"}
 LONGEST_WORD = 40
 """Characters of a word that are shown in a list."""
 _BEGUN = re.compile(r"[\w'\u2019]*\Z")
-_UNSEEN = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-_TURNS = {
-    code: f"\\u{code:04x}"
-    for code in (0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
-_ESCAPES = str.maketrans(
-    {"\\": "\\\\", "\n": "\\n", "\t": "\\t", **{chr(code): text for code, text in _UNSEEN.items()}}
-)
 
 
 def level(bits: float) -> int:
@@ -34,12 +27,6 @@ def level(bits: float) -> int:
 def chance(bits: float) -> str:
     """A probability as people say it: "1 in 64"."""
     return f"1 in {2**bits:,.0f}"
-
-
-def visible(text: str) -> str:
-    """A text whose control characters are shown rather than obeyed, those too that turn the direction of writing; tabs and line
-    feeds stay."""
-    return text.translate(_UNSEEN).translate(_TURNS)
 
 
 def label(text: str) -> str:
@@ -53,11 +40,6 @@ def grown(text: str, following: Next) -> tuple[str, str]:
     """The word that stands unfinished at the end of a text, and what a next symbol makes of it."""
     begun = _BEGUN.search(text[-LONGEST_WORD:]) if following.word[:1].isalnum() else None
     return (begun[0] if begun else "", label(following.word))
-
-
-def escaped(text: str) -> str:
-    r"""A symbol as a field of a line for programs: `\n`, `\t`, `\\`, `\x1b`."""
-    return text.translate(_ESCAPES)
 
 
 def percent(probability: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -251,15 +252,19 @@ def test_bad_sample_options_are_refused(run: Run, trained: str, options: list[st
     assert result.code == 2 and result.out == ""
 
 
-def test_an_unexpected_error_is_one_line_unless_debug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_says_where_and_only_with_debug_what_it_quotes(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
-        raise RuntimeError("boom")
+        raise RuntimeError("no \x1b[2J number: 'Dear Zenobia'")
 
     monkeypatch.setattr("seqgen.cards.card_names", broken)
     result = run("corpus", "list")
-    assert result.code == 1 and "boom" in result.err and "Traceback" not in result.err
-    with pytest.raises(RuntimeError):
-        run("corpus", "list", "--debug")
+    assert result.code == 1 and "Traceback" not in result.err and "Zenobia" not in result.err
+    assert re.search(r"internal error: RuntimeError, raised in seqgen/cli/corpus\.py, line \d+\n", result.err)
+    told = run("corpus", "list", "--debug")
+    assert told.code == 1 and "Traceback" in told.err and "no \\x1b[2J number: 'Dear Zenobia'" in told.err
+    assert "\x1b" not in told.err
 
 
 def test_standard_input_is_a_corpus() -> None:

@@ -233,3 +233,8 @@ def test_a_text_roll_fits_every_terminal(
     second = Part(first.notes[::2], drums=drums)
     piece = Piece((first, second), (Metre(0, *metre),), pickup=45 if pickup else 0)
     assert_fits(text_roll(piece, *size, colour), *size)
+
+
+def test_the_name_of_a_part_does_not_drive_the_terminal() -> None:
+    piece = Piece((Part((Note(0, 480, 60),), "a\x1b[2J\u202e\rb"),))
+    assert text_roll(piece, 80, 24, colour=False).endswith(" a\\x1b[2J\\u202e b")

@@ -21,7 +21,8 @@ from rich.console import Console
 import seqgen
 from seqgen import score_page
 from seqgen.cli import heat, score
-from seqgen.showing import STEPS, escaped, label, level, percent, visible
+from seqgen.showing import STEPS, label, level, percent
+from seqgen.visible import escaped, visible
 from tests.commands import Run
 from tests.test_scoring import TEXT, TUNE
 from tests.untrained import untrained

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,6 +142,19 @@ def test_what_a_model_writes_is_shown_and_does_not_drive_the_terminal(play: Type
     # Behind the seed, which stands out, nothing but what was written and the end of the line.
     answer = play.sent[place:].split(b"\x1b[1mJ\x1b[0m")[1].split(b"\r\n")[0].decode()
     assert all(character.isprintable() for character in answer), answer
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file can have such a name")
+def test_what_tab_offers_and_what_it_completes_does_not_drive_the_terminal(play: Typed, folder: Path) -> None:
+    for end in "ab":
+        (folder / f"odd\x1b[2J\u202e\x9b{end}").touch()
+    place = len(play.sent)
+    play.type("/save od\t")
+    play.wait_for(r"odd\\x1b\[2J\\u202e\\x9bb")
+    play.type(CTRL_C)
+    assert "temperature" in play.answer("/temp", "text")
+    sent = play.sent[place:].decode()
+    assert "\x1b[2J" not in sent and not set(sent) & {"\u202e", "\x9b"}
 
 
 def test_music_is_drawn_bar_by_bar_and_voice_by_voice(play: Typed, folder: Path) -> None:

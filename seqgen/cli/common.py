@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from seqgen.errors import DataError, UsageError
+from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.outputs import check_output
+from seqgen.visible import escaped_in_json, one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from seqgen.api import Loaded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_CONTROLS = {code: f"\\x{code:02x}" for code in [*range(32), 127, *range(0x80, 0xA0)] if chr(code) not in "\n\t"}
 
 
 def common_options(command: Command) -> Command:
@@ -105,25 +104,45 @@ def only_given(**options: Any) -> dict[str, Any]:
 
 
 def say(message: str, **style: Any) -> None:
-    """Words for people, on stderr, unless `--quiet`."""
-    context = click.get_current_context(silent=True)
-    if not (context and context.find_root().meta.get("quiet")):
-        click.secho(escape(message), err=True, **style)
+    """Words for people on a line of stderr, unless `--quiet`."""
+    if not is_quiet():
+        click.secho(one_line(message), err=True, **style)
 
 
 def tell(message: str) -> None:
     """A finding that was asked for, beside a result on stdout: on stderr, also with `--quiet`."""
-    click.echo(escape(message), err=True)
+    click.echo(one_line(message), err=True)
+
+
+def draw(picture: str) -> None:
+    """A picture that seqgen made, with its own colours: on stderr, unless `--quiet`."""
+    if not is_quiet():
+        click.echo(picture, err=True)
+
+
+def complain(error: SeqgenError) -> None:
+    """What is wrong on a line of stderr, and what to do about it on the next, whatever names and values they quote."""
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    what = f"{error.where}: {error.what}" if error.where else error.what
+    for line in (what, error.hint):
+        if line:
+            click.echo(one_line(line), err=True)
 
 
 def is_quiet() -> bool:
     """Whether the user wants no words."""
-    return bool(click.get_current_context().find_root().meta.get("quiet"))
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().meta.get("quiet"))
 
 
 def print_json(record: Mapping[str, Any]) -> None:
     """One object on a line of stdout."""
-    click.echo(json.dumps(record, ensure_ascii=False))
+    click.echo(json_text(record))
+
+
+def json_text(value: Any) -> str:
+    """JSON in which nothing drives a terminal: such characters are numbers, which a program reads as what they were."""
+    return escaped_in_json(json.dumps(value, ensure_ascii=False))
 
 
 def console(stderr: bool = False) -> Console:
@@ -133,14 +152,15 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False)
 
 
-def escape(text: str) -> str:
-    """Text as it may go to stderr: control characters are shown, so that they cannot drive a terminal."""
-    return text.translate(_CONTROLS)
-
-
 def shown(text: str) -> str:
-    """Text as it may go to stdout: escaped on a terminal, and as it is for a program."""
-    return escape(text) if sys.stdout.isatty() else text
+    """Text as it may go to stdout: on a terminal control characters are shown, so that they cannot drive it; a program gets it as
+    it is."""
+    return visible(text) if sys.stdout.isatty() else text
+
+
+def put(text: str) -> None:
+    """A line of a result to stdout, on a terminal surely one."""
+    click.echo(one_line(text) if sys.stdout.isatty() else text)
 
 
 def literal(text: str) -> Text:
@@ -167,10 +187,11 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def write(text: str) -> None:
-    """A piece of a result to stdout, at once."""
+def write(text: str, at_once: bool = True) -> None:
+    """A piece of a result to stdout, at once or when there are many of them."""
     sys.stdout.write(shown(text))
-    sys.stdout.flush()
+    if at_once:
+        sys.stdout.flush()
 
 
 def check_picture(path: Path, force: bool) -> None:
@@ -214,4 +235,5 @@ def _digests(context: click.Context, parameter: click.Parameter, value: tuple[st
 def _complete_checkpoint(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from seqgen.checkpoint import checkpoint_folders
 
-    return sorted(name for name in checkpoint_folders() if name.startswith(incomplete))
+    names = (name for name in checkpoint_folders() if name == one_line(name))  # others would drive the shell's terminal
+    return sorted(name for name in names if name.startswith(incomplete))

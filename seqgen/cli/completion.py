@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from seqgen.cli.common import common_options
+from seqgen.cli.common import common_options, write
 
 
 @click.command(short_help="Print a script for shell completion.")
@@ -23,4 +23,4 @@ def command(shell: str) -> None:
 
     completion = get_completion_class(shell)
     assert completion is not None
-    click.echo(completion(program, {}, "seqgen", "_SEQGEN_COMPLETE").source())
+    write(completion(program, {}, "seqgen", "_SEQGEN_COMPLETE").source() + "\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqgen.cli.common import common_options, console, is_quiet, json_option, print_json, say, shown
+from seqgen.cli.common import common_options, console, is_quiet, json_option, print_json, put, say
 from seqgen.cli.display import PLAIN_EVERY
 from seqgen.cli.stats import stats
 from seqgen.errors import DataError
@@ -54,7 +54,7 @@ def list_cards(as_json: bool) -> None:
             print_json({**fields, "at_hand": at_hand})
         else:
             where = "at hand" if at_hand else "to be fetched"
-            click.echo(shown(f"{name:{width}}  {card.kind:5}  {where:13}  {card.title} ({card.licence})"))
+            put(f"{name:{width}}  {card.kind:5}  {where:13}  {card.title} ({card.licence})")
     if problems:
         raise problems[0]
 
@@ -77,7 +77,7 @@ def show(name: str, as_json: bool) -> None:
     own = {field: value for field, value in vars(card).items() if value and field not in ("path", "source")}
     where = file or "yes" if at_hand else f"not yet: seqgen corpus fetch {name}"
     for field, value in {**own, **card.source, "card": card.path, "at hand": where}.items():
-        click.echo(shown(f"{field:10} {', '.join(value) if isinstance(value, list) else value}"))
+        put(f"{field:10} {', '.join(value) if isinstance(value, list) else value}")
 
 
 @command.command(short_help="Download a corpus that has an address.")
@@ -99,7 +99,8 @@ def fetch(name: str, as_json: bool) -> None:
         if as_json:
             print_json({"name": name, "path": None, "bytes": None, "sha256": None})
         return
-    say(f"{card.title}\nlicence: {card.licence}")
+    say(card.title)
+    say(f"licence: {card.licence}")
     downloaded = False
     with _download_display() as display:
 
@@ -118,7 +119,7 @@ def fetch(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "path": str(path), "bytes": address.size, "sha256": address.sha256})
     else:
-        click.echo(path)
+        put(str(path))
 
 
 @command.command(short_help="Empty the cache of prepared corpora.")
@@ -129,7 +130,7 @@ def clean() -> None:
     from seqgen.cache import cache_folder, clean_cache
 
     count, size = clean_cache()
-    click.echo(f"{count} prepared corpora removed, {size / 1e6:.1f} MB ({cache_folder()})")
+    put(f"{count} prepared corpora removed, {size / 1e6:.1f} MB ({cache_folder()})")
 
 
 def _is_at_hand(card: Card) -> bool:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from seqgen.cli.common import console, escape, print_json, say
+from seqgen.cli.common import console, print_json, say
 from seqgen.errors import UsageError
+from seqgen.visible import one_line, visible
 
 if TYPE_CHECKING:
     from seqgen.progress import Progress
@@ -74,9 +75,9 @@ def _live() -> Iterator[Listener]:
 
         def tell(progress: Any) -> None:
             if progress.message:
-                bar.console.print(escape(progress.message), markup=False, emoji=False)
+                bar.console.print(one_line(progress.message), markup=False, emoji=False)
             if progress.sample:
-                text = progress.sample.encode("unicode_escape").decode().replace("\\n", "\u23ce")
+                text = visible(progress.sample).replace("\n", "\u23ce").replace("\t", "\u21e5")
                 bar.console.print(
                     f"  {text}", markup=False, emoji=False, style="dim", no_wrap=True, overflow="ellipsis"
                 )

@@ -17,6 +17,7 @@ from seqgen.cli.common import (
     literal,
     only_given,
     print_json,
+    put,
 )
 
 if TYPE_CHECKING:
@@ -139,16 +140,16 @@ def command(
         table.add_row(f"{name}, without the message" if answers else name, f"{value:.3f}", *by_word(value))
     console().print(table)
     if result.split == "valid" and result.nats_without_recall != result.nats:
-        click.echo("What recall is worth was learned from this text: the figure with it is a little too good.")
+        put("What recall is worth was learned from this text: the figure with it is a little too good.")
     for name, figure in result.figures.items():
-        click.echo(f"{name.replace('_', ' ')}: {figure:,.4g}")
+        put(f"{name.replace('_', ' ')}: {figure:,.4g}")
     perplexity, guessed = math.exp(result.nats_per_symbol), 100 * result.accuracy
-    click.echo(
+    put(
         f"{result.nats_per_symbol:.4f} nats per symbol, perplexity {perplexity:.2f}, {guessed:.1f} % of symbols guessed right"
     )
     if learning:
         rate = result.characters / learning.reading
-        click.echo(f"learning as it reads: {rate:,.0f} {result.unit.counted}s a second")
+        put(f"learning as it reads: {rate:,.0f} {result.unit.counted}s a second")
     if likenesses:
         _show_likenesses(likenesses, samples or 0)
     if qualities:

@@ -18,8 +18,8 @@ from seqgen.showing import (
     name_of,
     parted,
     percent,
-    visible,
 )
+from seqgen.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -207,7 +207,7 @@ def _show_with_digits(console: Console, score: Score) -> None:
         if lead == "\n":
             lines = ["", *lines]
         elif above:
-            above, below = above + lead, below + " " * len(lead)
+            above, below = above + visible(lead), below + " " * len(lead)
         for number, part in enumerate(lines):
             if number:
                 end()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json, shown
+from seqgen.cli.common import checkpoint_argument, common_options, json_option, print_json, put, write
 from seqgen.units import UNITS
+from seqgen.visible import one_line
 
 NAMES = {"valid": "validation"}
 """What people call a split, where it is not its name."""
@@ -41,15 +42,21 @@ def command(checkpoint: str, as_json: bool) -> None:
         )
         return
     made = f"{recipe.corpus.kind}, {recipe.tokenizer.kind}, {parameters:,} parameters"
-    click.echo(shown(f"# {found.folder}: {made}, {manifest.status} after {manifest.step:,} steps"))
+    _remark(f"{found.folder}: {made}, {manifest.status} after {manifest.step:,} steps")
     for split, measured in manifest.metrics.items():
         others = ", ".join(f"{name} {value:.3f}" for name, value in measured["baselines"].items())
         unit = UNITS[measured["unit"]]
         value, alone = measured[unit.key], measured.get(f"{unit.key}_without_recall")
         without = f" ({alone:.3f} without what it recalls)" if alone not in (None, value) else ""
-        click.echo(f"# {NAMES.get(split, split)}: {value:.3f} {unit.name}{without}; by counting alone: {others}")
+        _remark(f"{NAMES.get(split, split)}: {value:.3f} {unit.name}{without}; by counting alone: {others}")
     if manifest.made_by:
-        click.echo(shown(f"# made by: {manifest.made_by}"))
+        _remark(f"made by: {manifest.made_by}")
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    click.echo(shown(f"# made with {versions}\n"))
-    click.echo(shown(recipe.to_toml()), nl=False)
+    _remark(f"made with {versions}")
+    put("")
+    write(recipe.to_toml())
+
+
+def _remark(text: str) -> None:
+    """A line above the recipe that is none of it, whatever a checkpoint from elsewhere says of itself."""
+    put(f"# {one_line(text)}")

@@ -15,14 +15,20 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import contextlib  # noqa: E402
 import importlib  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
+import traceback  # noqa: E402
+import warnings  # noqa: E402
+from pathlib import Path  # noqa: E402
+from types import FrameType  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 import click  # noqa: E402
 
 from seqgen import __version__  # noqa: E402
-from seqgen.cli.common import escape  # noqa: E402
+from seqgen.cli.common import complain, tell  # noqa: E402
 from seqgen.errors import SeqgenError  # noqa: E402
+from seqgen.visible import one_line, visible  # noqa: E402
 
 VERBS = ("train", "sample", "repl", "reply", "eval", "score", "corpus", "list", "info", "completion")
 _MODULES = {"eval": "evaluate", "list": "listing"}
@@ -71,7 +77,22 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    warnings.showwarning = _warn
+    tidy_when_ended()
     sys.exit(_run())
+
+
+def tidy_when_ended() -> None:
+    """Lets a process that is told to end, or whose terminal is closed, remove its temporary files, in which private text may lie.
+    What others ignore, as `nohup` does, stays ignored, and whoever has work to save hears it first."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _run() -> int:
@@ -81,30 +102,55 @@ def _run() -> int:
         code = program.main(standalone_mode=False, color=color)  # what a verb or its Exit says, else None
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
+        _refuse(error)
         return error.exit_code
     except SeqgenError as error:
-        if debug:
-            raise
-        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(escape(str(error)), err=True)
+        _trace(debug)
+        complain(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        tell("interrupted")
         return 130
     except OSError as error:
-        if debug:
-            raise
-        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(escape(f"{error.filename or 'the output'}: {error.strerror or error}"), err=True)
+        _trace(debug)
+        complain(SeqgenError(error.strerror or str(error), where=str(error.filename or "the output")))
         return 1
     except Exception as error:
-        if debug:
-            raise
+        _trace(debug)
         click.secho("internal error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(
-            f"{escape(f'{type(error).__name__}: {error}')}\n"
-            "This is a bug in seqgen. Run it again with --debug and report what it prints.",
-            err=True,
-        )
+        tell(f"{type(error).__name__}, raised in {_place_of(error)}")
+        tell("This is a bug in seqgen. Report what it prints with --debug, which can quote what it was reading.")
         return 1
+
+
+def _refuse(error: click.ClickException) -> None:
+    """What click says of a wrong command, with the words of the user, which it quotes in its message, on one line."""
+    vars(error)["message"] = one_line(error.message or "")
+    error.show()
+
+
+def _trace(wanted: bool) -> None:
+    """The traceback of the error that is being handled, with `--debug`."""
+    if wanted:
+        click.echo(visible(traceback.format_exc()), err=True, nl=False)
+
+
+def _place_of(error: Exception) -> str:
+    """The file and line of seqgen nearest to where an error was raised. What a library says of it may quote a text, so it is told
+    only where the user asks for it."""
+    root = Path(__file__).parents[1]
+    places = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    ours = [(file.relative_to(root.parent), line) for file, line in places if file.is_relative_to(root)]
+    return f"{ours[-1][0].as_posix()}, line {ours[-1][1]}"
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """What a library warns of, on a line; where a terminal shows it, it must not obey it."""
+    tell(f"warning: {message} ({category.__name__} in {filename}, line {lineno})")

@@ -17,12 +17,14 @@ from prompt_toolkit.filters import is_searching
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.lexers import DynamicLexer, Lexer, PygmentsLexer
 from prompt_toolkit.output import ColorDepth
 
 from seqgen.cli.common import say
 from seqgen.cli.painting import find_lexer
 from seqgen.session.commands import COMMANDS, HIDDEN, split
+from seqgen.visible import VISIBLE, visible
 
 if TYPE_CHECKING:
     from seqgen.session.session import Session
@@ -36,6 +38,9 @@ OFFERED = 12
 INDENT = 4
 _WORD = re.compile(r"[^\W\d]\w*\Z")
 _OPENS_BLOCK = re.compile(r"[:{(\[]\s*\Z")
+# What is typed, pasted, remembered or offered looks as it does in answers. prompt_toolkit has signs of its own, `^[`, for control
+# characters, and none for those that turn the direction.
+Char.display_mappings.update({chr(code): seen for code, seen in VISIBLE.items()})
 
 
 def history_file() -> Path:
@@ -95,6 +100,10 @@ class Words(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """What the text before the cursor could become."""
+        for one in self._completions(document, complete_event):  # the menu is as wide as what it shows
+            yield Completion(one.text, one.start_position, display=visible(one.display_text))
+
+    def _completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         text = document.text_before_cursor
         name, argument = split(text)
         if text.startswith("/") and not re.search(r"\s", text):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqgen.cli.common import checkpoint_argument, common_options, console, escape, say
+from seqgen.cli.common import checkpoint_argument, common_options, complain, console, say
 from seqgen.errors import DataError, SeqgenError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _run(session: Session, interrupts: Interrupts) -> int:
             found = DataError(
                 f"not utf-8 at byte {error.start} of the line", where=f"line {number}", hint="Convert it to UTF-8."
             )
-            _complain(found)
+            complain(found)
             code = code or found.exit_code
             continue
         if line.strip():
@@ -111,18 +111,13 @@ def _hear(session: Session, interrupts: Interrupts, line: str) -> int:
         with interrupts.working():
             hear(session, line)
     except SeqgenError as error:
-        _complain(error)
+        complain(error)
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted", fg="yellow")
     except BrokenPipeError:
         raise
     except OSError as error:
-        _complain(DataError(error.strerror or str(error), where=str(error.filename or "the output")))
+        complain(DataError(error.strerror or str(error), where=str(error.filename or "the output")))
         return DataError.exit_code
     return 0
-
-
-def _complain(error: SeqgenError) -> None:
-    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(escape(str(error)), err=True)

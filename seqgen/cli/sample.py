@@ -16,6 +16,7 @@ from seqgen.cli.common import (
     checkpoint_argument,
     common_options,
     console,
+    draw,
     json_option,
     print_json,
     say,
@@ -135,7 +136,7 @@ def command(
     def show(place: int, sample: Sample) -> None:
         interrupted = _deliver(sample, streaming=count == 1 and not output and not as_json)
         if not output and not as_json and (picture := sample.picture(*_screen())):
-            say(picture)
+            draw(picture)
         files = [path if str(path) == "-" else numbered(path, place, count) for path in output]
         rendered = [sample.render(suffix, rendering) for suffix in suffixes]  # all of them, before any is written
         for path, data in zip(files, rendered, strict=True):
@@ -218,8 +219,10 @@ def _deliver(sample: Sample, streaming: bool) -> bool:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """A sample into its file, or to stdout."""
-    if str(path) == "-":
+    """A sample into its file, or to stdout; a terminal is shown what it must not obey."""
+    if str(path) == "-" and sys.stdout.isatty():
+        write(data.decode("utf-8", "backslashreplace"))
+    elif str(path) == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,11 +13,13 @@ from seqgen.cli.common import (
     checkpoint_argument,
     common_options,
     json_option,
+    json_text,
     say,
     write,
 )
 from seqgen.errors import DataError
 from seqgen.outputs import check_output, write_file
+from seqgen.visible import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -185,21 +186,13 @@ def _print(score: Score, following: Sequence[Next], top: int | None, shown: bool
         write("".join(lines))
     elif shown:
         for span in score.spans():
-            write_line(_line(score, span))
+            write(_line(score, span), at_once=False)
     if following:
-        from seqgen.showing import escaped
-
         for one in following:
-            write_line(
-                f"next\t{one.probability:.6f}\t{escaped(one.text)}\t{escaped(one.word)}\t{one.word_probability:.6f}\n"
-            )
+            line = f"{one.probability:.6f}\t{escaped(one.text)}\t{escaped(one.word)}\t{one.word_probability:.6f}"
+            write(f"next\t{line}\n", at_once=False)
     if score.nats:
         _say_summary(score)
-
-
-def write_line(line: str) -> None:
-    """A line of a result to stdout; many of them go at once."""
-    sys.stdout.write(line)
 
 
 def _show(screen: Console, score: Score, following: Sequence[Next], top: int, shown: bool) -> None:
@@ -231,8 +224,6 @@ def _say_summary(score: Score) -> None:
 
 def _line(score: Score, span: Span) -> str:
     """A symbol as a line for programs."""
-    from seqgen.showing import escaped
-
     (likeliest, *_) = score.expected(span.first)
     fields = (
         f"{span.bits:.3f}",
@@ -247,13 +238,9 @@ def _line(score: Score, span: Span) -> str:
 
 def _print_json(score: Score, following: Sequence[Next], top: int) -> None:
     """One object on one line. The symbols of a long text are written one by one: together they would take gigabytes."""
-
-    def plain(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False)
-
-    write_line(f'{{"text": {plain(score.text)}, "symbols": [')
+    write(f'{{"text": {json_text(score.text)}, "symbols": [', at_once=False)
     for number, span in enumerate(score.spans()):
-        write_line(f"{', ' if number else ''}{plain(score.span_to_dict(span))}")
+        write(f"{', ' if number else ''}{json_text(score.span_to_dict(span))}", at_once=False)
     words = [
         {"text": span.text, "bits": span.bits, score.line_name: span.line, "column": span.column}
         for span in (score.most_surprising_words(top) if score.has_words else [])
@@ -264,7 +251,7 @@ def _print_json(score: Score, following: Sequence[Next], top: int) -> None:
         "words": words,
         "next": [one._asdict() for one in following],
     }
-    write_line(f"], {plain(rest)[1:]}\n")
+    write(f"], {json_text(rest)[1:]}\n")
 
 
 def _write_page(path: Path, score: Score, following: Sequence[Next], message: str | None, title: str) -> None:

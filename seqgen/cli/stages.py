@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import escape, is_quiet, say, tell, write
+from seqgen.cli.common import draw, is_quiet, say, tell, write
 from seqgen.cli.painting import Painter, find_lexer
 from seqgen.showing import label
+from seqgen.visible import visible
 
 if TYPE_CHECKING:
     from seqgen.session.scene import About, Choice, Passage, Picture
@@ -82,7 +83,7 @@ class Pipe:
         """A line end, and what it looks like."""
         write("\n")
         for drawn in picture(PIPE_WIDTH, False):
-            say(drawn)
+            draw(drawn)
         say(summary(passage), dim=True)
 
     def show(self, passage: Passage, picture: Picture) -> None:
@@ -100,11 +101,13 @@ class Pipe:
 
     def tell(self, words: str) -> None:
         """On standard error."""
-        say(words, dim=True)
+        for line in words.split("\n"):
+            say(line, dim=True)
 
     def report(self, words: str) -> None:
         """Likewise, also with `--quiet`."""
-        tell(words)
+        for line in words.split("\n"):
+            tell(line)
 
     def halted(self) -> bool:
         """Whether there was a Ctrl-C."""
@@ -136,9 +139,9 @@ class Terminal:
         if number is not None:
             self._send(self._styled(f"{number}\n", _NUMBER))
         if self._painter is not None:
-            self._send(self._painter.add(escape(given)))
+            self._send(self._painter.add(visible(given)))
         else:
-            self._send(self._styled(escape(given), _BOLD))
+            self._send(self._styled(visible(given), _BOLD))
 
     def grow(self, piece: str, picture: Picture) -> None:
         """Writes on; of what is drawn, the latest part some times a second."""
@@ -147,7 +150,7 @@ class Terminal:
             self._drawn_at = now
             self._draw(parts)
         if piece and not self._is_drawn:
-            self._send(self._painter.add(escape(piece)) if self._painter is not None else escape(piece))
+            self._send(self._painter.add(visible(piece)) if self._painter is not None else visible(piece))
 
     def end(self, passage: Passage, picture: Picture) -> None:
         """The whole picture, or the end of the line; and how it can be repeated."""
@@ -166,7 +169,7 @@ class Terminal:
         """A numbered list."""
         width = len(str(len(choices)))
         for number, choice in enumerate(choices, 1):
-            text = label(choice.label) if choice.goes_on else escape(choice.label)
+            text = label(choice.label) if choice.goes_on else visible(choice.label)
             detail = self._styled(f"   {choice.detail}", _DIM) if choice.detail else ""
             self._send(self._styled(f"{number:>{width}}", _NUMBER) + f"  {text}{detail}\n")
         if choices:
@@ -175,11 +178,11 @@ class Terminal:
     def tell(self, words: str) -> None:
         """Dim, so that answers stand out."""
         if words and not is_quiet():
-            self._send(self._styled(escape(words), _DIM) + "\n")
+            self._send(self._styled(visible(words), _DIM) + "\n")
 
     def report(self, words: str) -> None:
         """As it stands."""
-        self._send(f"{escape(words)}\n")
+        self._send(f"{visible(words)}\n")
 
     def halted(self) -> bool:
         """Whether there was a Ctrl-C."""

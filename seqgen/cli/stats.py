@@ -17,8 +17,8 @@ from seqgen.cli.common import (
     only_given,
     pair_options,
     print_json,
+    put,
     say,
-    shown,
     write_picture,
 )
 
@@ -112,21 +112,21 @@ def _show(corpus: Corpus, summary: Summary) -> None:
         table.add_row(name, f"{len(split.starts) // sides:,}", f"{split.characters:,}", f"{len(split):,}")
     console().print(table)
     lengths = summary.lengths
-    click.echo(f"split {corpus.settings.split} by {corpus.split_by}")
+    put(f"split {corpus.settings.split} by {corpus.split_by}")
     if corpus.forms.number > 1:
-        click.echo(
+        put(
             f"{corpus.documents:,} {modality.document}s; those for training count once for each key they are learned in"
         )
     if len(lengths) > 1:
         spread = f"shortest {lengths.min():,}, mean {lengths.mean():,.1f}, longest {lengths.max():,}"
-        click.echo(f"documents: {spread} {corpus.tokenizer.unit.counted}s")
+        put(f"documents: {spread} {corpus.tokenizer.unit.counted}s")
     _show_content(corpus, summary)
     for note in corpus.notes:
         say(note)
     for reason, names in corpus.left_out.items():
         count = count_left_out(names)
         more = f" and {count - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-        click.echo(shown(f"left out, {reason}: {count:,} ({', '.join(names[:SHOWN_NAMES])}{more})"))
+        put(f"left out, {reason}: {count:,} ({', '.join(names[:SHOWN_NAMES])}{more})")
 
 
 def _show_content(corpus: Corpus, summary: Summary) -> None:
@@ -134,11 +134,11 @@ def _show_content(corpus: Corpus, summary: Summary) -> None:
     where = "" if summary.looked_at >= corpus.characters else f" in {summary.looked_at:,} {counted}s looked at"
     frequent = summary.alphabet[:SHOWN_CHARACTERS]
     if repeated is None:
-        click.echo(f"{len(summary.alphabet):,} words, the most frequent: {', '.join(word for word, _ in frequent)}")
+        put(f"{len(summary.alphabet):,} words, the most frequent: {', '.join(word for word, _ in frequent)}")
         return
     common = " ".join(repr(character)[1:-1] for character, _ in frequent)
-    click.echo(f"alphabet: {len(summary.alphabet):,} characters{where}, the most frequent: {common}")
-    click.echo(
+    put(f"alphabet: {len(summary.alphabet):,} characters{where}, the most frequent: {common}")
+    put(
         f"repetition{where}: {repeated.characters:.1%} stands in stretches of 50 characters that occurred before; "
         f"{repeated.lines:.1%} of the lines occurred before"
     )

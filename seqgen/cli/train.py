@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqgen.cli.common import common_options, is_quiet, json_option, pair_options, print_json, say
+from seqgen.cli.common import common_options, is_quiet, json_option, pair_options, print_json, put, say
 from seqgen.cli.main import STARTED
 from seqgen.recipe import merge, parse_assignment
 
@@ -167,4 +167,4 @@ def _report(outcome: Outcome, as_json: bool) -> None:
     if as_json:
         print_json(outcome.to_dict())
     else:
-        click.echo(str(folder))
+        put(str(folder))

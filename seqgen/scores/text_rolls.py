@@ -10,6 +10,7 @@ from typing import NamedTuple
 from seqgen.scores.piece import Note, Part, Piece
 from seqgen.scores.pitches import name_pitch, sharps_of
 from seqgen.scores.to_png import Bar, bars_of, drum_name, part_name
+from seqgen.visible import one_line
 
 LEAST_WIDTH, LEAST_HEIGHT = 20, 8
 _COLORS = (33, 208, 36, 175, 220, 117, 97, 245)
@@ -301,7 +302,7 @@ def _legend(parts: Sequence[Part], letters: str, width: int, colour: bool) -> li
     words, room = [], width
     for number, part in enumerate(parts):
         if part.notes:
-            name = part_name(part, number)
+            name = one_line(part_name(part, number))
             mark = f"{_foreground(_color(number))}■{_PLAIN}" if colour else letters[number]
             room -= len(name) + 4
             if room < -2:

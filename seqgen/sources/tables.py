@@ -27,10 +27,14 @@ PROBED_OBJECTS = 100
 """From how many objects of a JSONL its columns are known."""
 DEEPEST_PATH = 8
 """Keys in the paths that are shown; longer ones can be asked for."""
+LONGEST_NAME, MOST_WORDS = 40, 4
+"""Characters and words of what is taken for the name of a column."""
+NOT_NAMES = "Where its columns should be named stands what looks like text, which is not quoted here."
 EMPTY = "empty"
 NAMED_ROWS = 20
 """How many rows of a table are named for each reason to leave them out; more are only counted."""
 
+_UNLIKE_A_NAME = re.compile(r"[@!?;\n]|[.,:]\Z|\A[\d\W]*\Z")
 _DELIMITERS = ",;\t|"
 _QUOTED = (".csv", ".tsv")
 _MORE = re.compile(r": and (\d[\d,]*) more rows?\Z", re.ASCII)
@@ -253,6 +257,8 @@ def _unusable(value: object) -> str | None:
 
 def _no_column(column: str, names: list[str], name: str) -> DataError:
     """The error that helps to find the column that was meant."""
+    if not are_names(names):
+        return DataError(f"there is no column {column!r}", where=name, hint=NOT_NAMES)
     by_plain = {_plain(each): each for each in reversed(names)}
     nearest = difflib.get_close_matches(_plain(column), by_plain, n=1)
     guess = f"Did you mean {by_plain[nearest[0]]!r}? " if nearest else ""
@@ -261,6 +267,14 @@ def _no_column(column: str, names: list[str], name: str) -> DataError:
         f"there is no column {column!r}",
         where=name,
         hint=f"{guess}There are: {', '.join(map(repr, names[:SHOWN_COLUMNS]))}{more}.",
+    )
+
+
+def are_names(header: list[str]) -> bool:
+    """Whether these look like names of columns. A table without such ones begins with a text, which no message quotes."""
+    return all(
+        len(name) <= LONGEST_NAME and len(name.split()) <= MOST_WORDS and not _UNLIKE_A_NAME.search(name.strip())
+        for name in header
     )
 
 
