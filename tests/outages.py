@@ -112,7 +112,7 @@ class _Killing(Recorder):
     at: int | None = None
 
     def step(self, name: str, *arguments: Any) -> None:
-        if self.steps == self.at:
+        if self.at is not None and self.steps >= self.at:  # nor does it sweep up
             raise _Killed
 
 
