@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from fuzz.corpora import CORPORA
+from fuzz.mail import MAIL
 from fuzz.music import MUSIC
 from fuzz.recipe import RECIPE
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
+    CORPORA.name: CORPORA,
+    MAIL.name: MAIL,
     MUSIC.name: MUSIC,
     RECIPE.name: RECIPE,
 }
