@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import heading
 from fuzz import TARGETS
-from fuzz.driver import LARGEST, Figures, fuzz, make, outcome, specimens_of
+from fuzz.driver import LARGEST, Figures, fuzz, make, outcome, specimens_of, stay_in
 
 from seqgen.errors import UsageError
 from seqgen.recipe import parse_duration
@@ -106,11 +106,12 @@ def _replay(names: list[str], options: argparse.Namespace) -> int:
     keep = options.keep and options.keep.absolute()
     with tempfile.TemporaryDirectory(prefix="seqgen-fuzz-") as home:
         os.chdir(home)
-        os.environ |= {"SEQGEN_CACHE": f"{home}/cache", "HOME": home}
+        os.environ |= {"SEQGEN_CACHE": f"{home}/cache", "HOME": home, "TMPDIR": home}
         case = make(target, specimens_of(target, folder), options.seed, options.only)
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
             (keep / f"{options.only}-{case.name}").write_bytes(case.data)
+        stay_in(Path(home))
         print(f"{case.name}: {case.data[:2000]!r}", flush=True)
         found = outcome(target, case)
         os.chdir("/")

@@ -6,6 +6,8 @@ from fuzz.corpora import CORPORA
 from fuzz.mail import MAIL
 from fuzz.music import MUSIC
 from fuzz.recipe import RECIPE
+from fuzz.seeds import SEEDS
+from fuzz.sessions import SESSIONS
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -13,4 +15,6 @@ TARGETS: dict[str, Target] = {
     MAIL.name: MAIL,
     MUSIC.name: MUSIC,
     RECIPE.name: RECIPE,
+    SEEDS.name: SEEDS,
+    SESSIONS.name: SESSIONS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import faulthandler
 import multiprocessing
 import os
@@ -261,6 +262,7 @@ def _work(
     warnings.simplefilter("ignore")
     os.chdir(home)
     os.environ |= {"SEQGEN_CACHE": str(home / "cache"), "HOME": str(home), "TMPDIR": str(home)}
+    stay_in(home)
     target = TARGETS[name]
     specimens = specimens_of(target, folder)
     parent.send([case.name for case in specimens if outcome(target, case).kind != READ])  # which also warms it up
@@ -279,6 +281,35 @@ def outcome(target: Target, case: Case) -> Outcome:
     if grown > target.megabytes and found.kind in (READ, REFUSED):
         found = Outcome(MEMORY, f"grew by more than {target.megabytes} MB", f"{found.kind}, {found.reason}")
     return found._replace(megabytes=grown, seconds=time.perf_counter() - started)
+
+
+def stay_in(home: Path) -> None:
+    """From now on this process changes nothing outside of a folder, speaks to no network and starts nothing but Python: what
+    is fuzzed may name any file."""
+    top, nowhere = os.path.realpath(home), os.path.realpath(os.devnull)
+
+    def forbid(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open":
+            _, _, flags = arguments
+            if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                check(arguments[0])
+        elif event in _CHANGES:
+            check(arguments[0])
+        elif event == "socket.connect" or (event == "subprocess.Popen" and arguments[0] != sys.executable):
+            raise PermissionError(errno.EACCES, f"no {event} while this is fuzzed")
+
+    def check(path: object) -> None:
+        if isinstance(path, str | bytes | os.PathLike):
+            real = os.path.realpath(os.fsdecode(path))
+            if real != nowhere and os.path.commonpath([top, real]) != top:
+                raise PermissionError(errno.EACCES, "outside of the folder while this is fuzzed", real)
+
+    sys.addaudithook(forbid)
+
+
+_CHANGES = frozenset(
+    {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
+)
 
 
 class _TimeIsOver(BaseException):
