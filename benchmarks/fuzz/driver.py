@@ -33,10 +33,11 @@ GRACE = 5.0
 """Seconds after its time that an input has to answer the alarm; what hangs outside of Python does not."""
 STARTUP = 120.0
 """Seconds until a child has its specimens."""
-HEADROOM = 1 << 30
+HEADROOM = 4 << 30
 """Bytes that a child may ask for beyond what it has at first."""
 FRESH = 20_000
 """Inputs until a child makes room for a fresh one, so that what leaks slowly is no finding."""
+_THREADS = "OMP_NUM_THREADS"
 LARGEST = 200_000
 """Bytes of a file that can be a specimen."""
 
@@ -198,7 +199,8 @@ def _child(name: str, seed: int, indices: tuple[int, int], folder: Path | None) 
         process = context.Process(
             target=_work, args=(name, seed, indices, folder and folder.absolute(), theirs, home, log)
         )
-        process.start()
+        with _single_threaded():
+            process.start()
         theirs.close()
         try:
             yield ours, log
@@ -208,6 +210,20 @@ def _child(name: str, seed: int, indices: tuple[int, int], folder: Path | None) 
             process.kill()
             process.join()
             ours.close()
+
+
+@contextlib.contextmanager
+def _single_threaded() -> Iterator[None]:
+    """What is started in here computes with one thread: several would wait for each other in models as small as these."""
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
 
 
 def _watch(child: _Child, log: Path, figures: Figures, index: int, seconds: float) -> int:
@@ -266,8 +282,10 @@ def _work(
     target = TARGETS[name]
     specimens = specimens_of(target, folder)
     parent.send([case.name for case in specimens if outcome(target, case).kind != READ])  # which also warms it up
-    _bound_memory()
+    full = _bound_memory()
     for index in range(*indices):
+        if _address_space() > full:
+            break  # libraries keep what they have computed with: a fresh child goes on
         parent.send(outcome(target, make(target, specimens, seed, index)))
     parent.send(None)
 
@@ -354,12 +372,21 @@ def general(reason: str) -> str:
     return re.sub(r"\d[\d,.]*", "N", reason).strip()[:100]
 
 
-def _bound_memory() -> None:
-    """No more than so much beyond what there is now; what asks for more gets a MemoryError."""
-    with contextlib.suppress(OSError, ValueError):
-        most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + HEADROOM
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+def _bound_memory() -> int:
+    """No more than so much beyond what there is now; what asks for more gets a MemoryError. How much half of that is."""
+    now = _address_space()
+    if now:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, (now + HEADROOM, now + HEADROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return now + HEADROOM // 2
+
+
+def _address_space() -> int:
+    """Bytes that this process has asked for; 0 where the system does not say."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    return 0
 
 
 def _start_peak() -> int:

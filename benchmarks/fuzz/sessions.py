@@ -181,9 +181,16 @@ def run(case: Case) -> None:
                 if session.is_over:
                     break
         finally:
-            session.adapt(False)  # the next script begins with what was trained
+            session.adapt(False)  # the next script begins with what was trained, and with no files of this one
+            _sweep()
     if refused:
         raise refused
+
+
+def _sweep() -> None:
+    for path in Path().iterdir():
+        if path.is_file():
+            path.unlink()
 
 
 def _hear(session: Session, data: bytes) -> SeqgenError | None:
