@@ -8,6 +8,7 @@ import pytest
 
 from seqgen.errors import UsageError
 from seqgen.recipe import LONGEST_SHOWN, Recipe, parse_assignment, read_recipe
+from seqgen.replying import LONGEST_REPLY, ReplySettings
 from seqgen.scores.from_sheets import MOST_IN_A_BAR
 from tests.test_from_sheets import items, measure, note, read_abc, read_xml, refusal, xml
 
@@ -74,6 +75,18 @@ def test_a_bar_of_thousands_of_notes_is_refused_at_once(place: str) -> None:
     head = f"L{many}\n" if place == "head" else ""
     tune = f"X:1\nM:4/4\nL:1/4\n{head}K:C\n{'' if head else many}|CDEF|"
     assert "notes between two barlines" in refusal(tune.encode(), ".abc")
+
+
+def test_a_note_longer_than_any_piece_is_refused_before_music21_looks_for_its_metre() -> None:
+    tune = "X:1\nM:6/8\nL:1/8\nK:C\nCDE|A,{}-A,3|"
+    assert refusal(tune.format("999").encode(), ".abc") == "a note of 999 units of length"
+    assert items(read_abc(tune.format("32")).parts[0]) == "C4:0.5 D4:0.5 E4:0.5 A3:17.5"
+
+
+def test_a_reply_begins_with_no_more_than_a_reply_can_hold() -> None:
+    with pytest.raises(UsageError, match="cannot begin with 401 characters"):
+        ReplySettings(start="e" * (LONGEST_REPLY + 1))
+    assert ReplySettings(start="e" * LONGEST_REPLY).start
 
 
 def test_words_and_fields_among_notes_are_no_notes() -> None:

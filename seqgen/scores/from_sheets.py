@@ -37,6 +37,9 @@ _BEATS = {
 _METRE = re.compile(r"^M:([^\n]*)/", re.MULTILINE)
 """What stands before the slash of an ABC metre: music21 takes all digits in it together, those of FREI4 and 1e999 alike."""
 _NOTE = re.compile(r"[A-Ga-gxyzXZ]")
+_LENGTH = re.compile(r"[A-Ga-gxz][,']*(\d{3,4})")
+MOST_UNITS = 500
+"""Of a note in a tune: music21 takes a minute to find a metre for a bar of twice as many."""
 MOST_IN_A_BAR = 1000
 """Notes between two barlines of a tune: music21's time grows with their square."""
 _BAD = "Open it in a music editor and export it again."
@@ -129,7 +132,10 @@ def _read_tune(text: str) -> Piece:
     if number := _ENDLESS.search(_WORDS.sub("", text)):
         raise DataError(f"a number of {len(number[1])} digits among its notes: no length is as large")
     _check_beats("\n".join(re.sub(r"\D", "", metre) for metre in _METRE.findall(text)), _BEATS["ABC"])
-    fullest = max(len(_NOTE.findall(bar)) for bar in _WORDS.sub("", _FIELD.sub("", text)).split("|"))
+    bars = _WORDS.sub("", _FIELD.sub("", text)).split("|")
+    if longest := next((units for bar in bars for units in _LENGTH.findall(bar) if int(units) > MOST_UNITS), ""):
+        raise DataError(f"a note of {longest} units of length", hint=f"At most {MOST_UNITS} can be read.")
+    fullest = max(len(_NOTE.findall(bar)) for bar in bars)
     if fullest > MOST_IN_A_BAR:
         raise DataError(
             f"{fullest:,} notes between two barlines", hint=f"Write barlines: {MOST_IN_A_BAR:,} can be read."
