@@ -29,6 +29,8 @@ BY_FOLDER = "folders"
 """The setting `corpus.split` for a corpus whose folders are called `train`, `valid` and `test`."""
 GRIDS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """Steps that a quarter note can be divided into."""
+LONGEST_SHOWN = 100
+"""Characters of a value that an error shows."""
 RANDOM_SEEDS = 1 << 63
 """How many there are: what torch's generators and TOML's integers hold."""
 
@@ -355,7 +357,9 @@ def check_overrides(data: Mapping[str, Any]) -> Overrides:
         if section not in SECTIONS:
             raise _unknown(section, list(SECTIONS), "section")
         if not isinstance(fields, Mapping):
-            raise UsageError(f"{section}={fields!r} is not a section", hint=f"Name one of its settings: {section}.NAME")
+            raise UsageError(
+                f"{section}={_shown(fields)} is not a section", hint=f"Name one of its settings: {section}.NAME"
+            )
         hints = get_type_hints(SECTIONS[section])
         for name, value in fields.items():
             if name not in hints:
@@ -412,7 +416,9 @@ def read_recipe(path: Path) -> Overrides:
     """
     try:
         return check_overrides(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError("cannot be read as a recipe: nested too deep", where=str(path)) from error
+    except (OSError, ValueError) as error:  # of UTF-8, of TOML, or of an integer with more digits than Python reads
         raise UsageError(f"cannot be read as a recipe: {error}", where=str(path)) from error
     except UsageError as error:
         raise UsageError(error.what, where=str(path), hint=error.hint) from error
@@ -460,7 +466,16 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
     except (ValueError, TypeError, OverflowError):
         pass
     wanted = getattr(hint, "__name__", str(hint))
-    raise UsageError(f"{name}={value!r} is not of type {wanted if get_origin(hint) is None else 'list'}")
+    raise UsageError(f"{name}={_shown(value)} is not of type {wanted if get_origin(hint) is None else 'list'}")
+
+
+def _shown(value: Any) -> str:
+    """A value in an error: of a long one the beginning."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _unknown(name: str, known: list[str], what: str) -> UsageError:

@@ -70,6 +70,9 @@ class ReplySettings:
         for name in ("count", "beam"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} {getattr(self, name)} is below 1")
+        if len(self.start) > LONGEST_REPLY:
+            what = f"a reply cannot begin with {len(self.start):,} characters"
+            raise UsageError(what, hint=f"{LONGEST_REPLY} at most.")
         if self.rules is not None and self.count > TILE:
             raise UsageError(f"{self.count} replies are too many to be drawn", hint=f"{TILE} at most.")
 

@@ -31,9 +31,17 @@ _ENDLESS = re.compile(r"^(?!(?![LMQ]:)[A-Za-z]:).*?(\d{5,})", re.MULTILINE)
 _UNIT = re.compile(r"^L:\s*(\d{1,4})/(\d{1,4})\b", re.MULTILINE)
 _BEATS = {
     kind: re.compile(pattern, re.MULTILINE)
-    for kind, pattern in {"MusicXML": r"(\d{3,})", "kern": r"\*M(\d{3,})/", "ABC": r"^M:\s*(\d{3,})"}.items()
+    for kind, pattern in {"MusicXML": r"(\d{3,})", "kern": r"\*M(\d{3,})/", "ABC": r"(\d{3,})"}.items()
 }
 """Numbers of beats that no metre has."""
+_METRE = re.compile(r"^M:([^\n]*)/", re.MULTILINE)
+"""What stands before the slash of an ABC metre: music21 takes all digits in it together, those of FREI4 and 1e999 alike."""
+_NOTE = re.compile(r"[A-Ga-gxyzXZ]")
+_LENGTH = re.compile(r"[A-Ga-gxz][,']*(\d{3,4})")
+MOST_UNITS = 500
+"""Of a note in a tune: music21 takes a minute to find a metre for a bar of twice as many."""
+MOST_IN_A_BAR = 1000
+"""Notes between two barlines of a tune: music21's time grows with their square."""
 _BAD = "Open it in a music editor and export it again."
 
 
@@ -123,7 +131,15 @@ def _read_tune(text: str) -> Piece:
         raise DataError("no K: field, which ends the head of a tune", hint="Write K:C before the notes.")
     if number := _ENDLESS.search(_WORDS.sub("", text)):
         raise DataError(f"a number of {len(number[1])} digits among its notes: no length is as large")
-    _check_beats(text, _BEATS["ABC"])
+    _check_beats("\n".join(re.sub(r"\D", "", metre) for metre in _METRE.findall(text)), _BEATS["ABC"])
+    bars = _WORDS.sub("", _FIELD.sub("", text)).split("|")
+    if longest := next((units for bar in bars for units in _LENGTH.findall(bar) if int(units) > MOST_UNITS), ""):
+        raise DataError(f"a note of {longest} units of length", hint=f"At most {MOST_UNITS} can be read.")
+    fullest = max(len(_NOTE.findall(bar)) for bar in bars)
+    if fullest > MOST_IN_A_BAR:
+        raise DataError(
+            f"{fullest:,} notes between two barlines", hint=f"Write barlines: {MOST_IN_A_BAR:,} can be read."
+        )
     unit = _UNIT.search(text)
     if unit and int(unit[1]) > int(unit[2]):
         raise DataError(f"a unit of {unit[1]}/{unit[2]} whole notes (L:)", hint="It is 1/8 as a rule, and 1/1 at most.")

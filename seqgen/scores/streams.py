@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -111,6 +113,8 @@ def _collect_notes(element: Any, at: Fraction, voice: int, staff: _Staff) -> Non
     for each in struck:
         unpitched = isinstance(each, note.Unpitched)
         staff.drums |= unpitched
+        if not unpitched and not math.isfinite(each.pitch.ps):  # an alteration of 1e999
+            continue
         pitch = _drum(each) if unpitched else each.pitch.midi
         if LOWEST <= pitch <= HIGHEST:
             tie = each.tie or element.tie
@@ -229,9 +233,10 @@ def _tempos(staves: list[_Staff]) -> Iterator[tuple[int, float]]:
     """Those that are said in numbers: what Allegro means is not."""
     for staff in staves:
         for start, mark in staff.of(tempo.MetronomeMark):
-            bpm = None if mark.numberImplicit and mark.numberSounding is None else mark.getQuarterBPM()
-            if bpm is not None:
-                yield start, float(bpm)
+            implied = mark.numberImplicit and mark.numberSounding is None
+            with contextlib.suppress(ZeroDivisionError):  # where the beat has no length, a tempo says nothing
+                if not implied and (bpm := mark.getQuarterBPM()) is not None:
+                    yield start, float(bpm)
 
 
 def _marks(staff: _Staff) -> tuple[Mark, ...]:
