@@ -220,7 +220,7 @@ def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     ],
 )
 def test_mail_is_known_by_its_name_or_its_beginning(name: str, inside: str | None, data: bytes, mail: bool) -> None:
-    assert is_mail(Source(name, data=data, inside=None if inside is None else Path(inside))) is mail
+    assert is_mail(Source(name, data=data, inside=inside)) is mail
 
 
 def test_mailboxes_are_replies_and_tables_are_text_until_somebody_says_otherwise() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.errors import DataError, UsageError
-from seqgen.sources import Source, check_encoding, texts
+from seqgen.sources import Source, base, check_encoding, texts
 from seqgen.sources.texts import read_text
 from tests.sources import read, write
 
@@ -169,11 +169,11 @@ class _Broken(io.BytesIO):
 
 
 def test_a_file_that_fails_while_it_is_read_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_broken(path: Path, mode: str) -> BinaryIO:
+    def open_broken(path: str) -> BinaryIO:
         return _Broken(b"some words " * 10)
 
     write(Path("c/a.txt"))
-    monkeypatch.setattr(Path, "open", open_broken)
+    monkeypatch.setattr(base, "open_file", open_broken)
     monkeypatch.setattr(texts, "CHUNK", 20)
     assert read("c") == ([], {"cannot be read: Input/output error": ["a.txt"]})
     with pytest.raises(DataError, match="cannot be read: Input/output error") as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in [*range(32), 127, *range(0x80, 0xA0)] if chr(code) not in "\n\t"}
+_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+"""How Python holds the bytes of a file's name that are no text."""
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 def common_options(command: Command) -> Command:
@@ -122,8 +126,9 @@ def is_quiet() -> bool:
 
 
 def print_json(record: Mapping[str, Any]) -> None:
-    """One object on a line of stdout."""
-    click.echo(json.dumps(record, ensure_ascii=False))
+    """One object on a line of stdout. What of a file's name is no text (os.fsdecode) is written so that it can be told again."""
+    line = json.dumps(record, ensure_ascii=False)
+    click.echo(_NO_TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", line))
 
 
 def console(stderr: bool = False) -> Console:
@@ -135,7 +140,12 @@ def console(stderr: bool = False) -> Console:
 
 def escape(text: str) -> str:
     """Text as it may go to stderr: control characters are shown, so that they cannot drive a terminal."""
-    return text.translate(_CONTROLS)
+    return text.translate(_CONTROLS | _BYTES)
+
+
+def on_one_line(name: str) -> str:
+    """A name as it may stand in a line of others: names of files may hold line feeds, and bytes that are no text."""
+    return escape(name).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def shown(text: str) -> str:

@@ -14,11 +14,11 @@ from seqgen.cli.common import (
     console,
     json_option,
     literal,
+    on_one_line,
     only_given,
     pair_options,
     print_json,
     say,
-    shown,
     write_picture,
 )
 
@@ -126,7 +126,8 @@ def _show(corpus: Corpus, summary: Summary) -> None:
     for reason, names in corpus.left_out.items():
         count = count_left_out(names)
         more = f" and {count - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-        click.echo(shown(f"left out, {reason}: {count:,} ({', '.join(names[:SHOWN_NAMES])}{more})"))
+        named = ", ".join(map(on_one_line, names[:SHOWN_NAMES]))
+        click.echo(f"left out, {on_one_line(reason)}: {count:,} ({named}{more})")
 
 
 def _show_content(corpus: Corpus, summary: Summary) -> None:
