@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -196,6 +196,13 @@ def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     with pytest.raises(DataError, match="2 pairs") as caught:
         read("a.tsv", "a\tb\nc\td\n", least=20)
     assert "more" in str(caught.value.hint)
+
+
+def test_what_cannot_be_opened_is_no_mail_and_costs_no_other() -> None:
+    def refuse() -> BinaryIO:
+        raise DataError("this archive has changed since it was listed", where="a.zip")
+
+    assert not is_mail(Source("a.zip!Sent", opener=refuse))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from seqgen.errors import DataError, UsageError
 from seqgen.sources import Source, base, check_encoding, texts
 from seqgen.sources.texts import read_text
-from tests.sources import read, write
+from tests.sources import not_hanging, read, write
 
 CHUNKS = [1, 2, 3, 7, 1 << 22]
 in_chunks = pytest.mark.parametrize("chunk", CHUNKS)
@@ -179,6 +179,22 @@ def test_a_file_that_fails_while_it_is_read_is_named_with_the_reason(monkeypatch
     with pytest.raises(DataError, match="cannot be read: Input/output error") as caught:
         read("c/a.txt")
     assert caught.value.where == str(Path("c/a.txt"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_a_file_of_terabytes_that_takes_no_room_is_no_text(encoding: str) -> None:
+    path = write(Path("a.txt"), ("words, " * 20_000).encode(encoding))
+    with path.open("rb+") as file:
+        try:
+            file.truncate(1 << 40)
+        except OSError:
+            pytest.skip("no such files on this disk")
+    with (
+        not_hanging(),
+        pytest.raises(DataError, match="nothing but zero bytes at byte"),
+    ):
+        for _ in read_text(Source("a.txt", path), encoding):
+            pass
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "latin-1", "cp1252", "utf-16", "shift_jis", "gb18030"])
