@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import sys
@@ -202,7 +203,8 @@ def test_what_cannot_be_opened_is_no_mail_and_costs_no_other() -> None:
     def refuse() -> BinaryIO:
         raise DataError("this archive has changed since it was listed", where="a.zip")
 
-    assert not is_mail(Source("a.zip!Sent", opener=refuse))
+    assert not is_mail(Source("a.zip!Sent", opener=refuse, inside="Sent"))
+    assert is_mail(Source("a.zip!Sent", opener=lambda: io.BytesIO(b"From a@b Mon"), inside="Sent"))
 
 
 @pytest.mark.parametrize(

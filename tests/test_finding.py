@@ -406,6 +406,14 @@ def test_members_of_an_archive_are_read_as_often_as_one_likes_and_stamped_with_i
     assert not set(before) & {source.stamp() for source in find("a.tgz")[0]}
 
 
+def test_members_of_an_archive_that_was_replaced_are_not_known_by_what_it_is_now() -> None:
+    pack(Path("a.zip"), {"a.txt": "first"})
+    (stale,), _ = find("a.zip")
+    pack(Path("a.zip"), {"a.txt": "second"})
+    (now,), _ = find("a.zip")
+    assert stale.name == now.name and stale.stamp() != now.stamp()
+
+
 def test_a_packed_file_is_a_source() -> None:
     write(Path("a.txt.gz"), gzip.compress(b"packed\r\n"))
     assert read("a.txt.gz") == (["packed\n"], {})

@@ -67,7 +67,7 @@ class Source:
     @property
     def suffix(self) -> str:
         """The ending of its name in lower case, with the dot."""
-        return PurePath(self.name).suffix.lower()
+        return self.place.suffix.lower()  # "a.zip!Sent" has none
 
 
 @dataclass
