@@ -53,6 +53,7 @@ from seqgen.sources.base import Asking
 from seqgen.sources.exchanges import LEAST_PAIRS, is_mail
 from seqgen.sources.tables import SUFFIXES as TABLES
 from seqgen.sources.tables import are_names, columns
+from seqgen.sources.watching import Watch, read_steadily, without_changed
 from seqgen.splits import SPLITS, Plan, Split, plan_split, replies_in
 from seqgen.tokenizers import TOKENIZERS, Tokenizer
 from seqgen.units import BITS_PER_CHARACTER
@@ -184,17 +185,51 @@ def prepare(
     kind = asked.get("kind") or kind_of(sources, card)
     modality = MODALITIES[kind]
     _check_meaning(asked, modality)
-    place = functools.partial(_place, sources, card, asked, base)
+    watch = Watch(sources)
+    place = functools.partial(_place, watch.digest, card, asked, base)
     cached = _cached(place, asked_tokenizer, seconds)
     if cached and not (strict and cached.meta["left_out"]):
         return _corpus(cached, fresh=False)
+    wanted = _Wanted(asked, asked_tokenizer, kind, card, base, seconds)
+    return read_steadily(
+        sources, left_out, lambda sources, left_out: _prepare_anew(sources, left_out, wanted, watch, place)
+    )
 
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a corpus is prepared by, besides its sources."""
+
+    asked: dict[str, Any]
+    tokenizer: dict[str, Any]
+    kind: str
+    card: Card | None
+    base: Tokenizer | None
+    seconds: float
+
+
+def _prepare_anew(
+    sources: list[Source],
+    left_out: LeftOut,
+    wanted: _Wanted,
+    watch: Watch,
+    place: Callable[[dict[str, Any]], Path],
+) -> Corpus:
+    """Reads, splits and tokenizes a corpus that the cache does not hold.
+
+    Raises:
+        ChangedError: sources changed meanwhile.
+        DataError: the corpus cannot be used.
+        UsageError: a tokenizer that does not read this kind.
+    """
+    asked, kind, card = wanted.asked, wanted.kind, wanted.card
+    modality = MODALITIES[kind]
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted:
         asking = _asking(asked, kind, card, sources)
-        sources = _readable(sources, kind, Path(converted), left_out, asking)
+        sources = _readable(sources, kind, Path(converted), left_out, asking, watch)
         documents, heads = documents_of(sources, kind, card, asked.get("encoding", "utf-8"))
         noticed = modality.notice(heads)
-        reader = asked_tokenizer.get("kind") or noticed.get("kind")
+        reader = wanted.tokenizer.get("kind") or noticed.get("kind")
         if reader is not None and reader not in modality.tokenizers:
             raise UsageError(f"{reader} does not read {kind}", hint=f"There are: {', '.join(modality.tokenizers)}.")
         if card is None and reader is not None and TOKENIZERS[reader].by_line:
@@ -202,23 +237,25 @@ def prepare(
         guessed = {"documents": "row" if asked.get("column") else documents, "kind": kind, "mask": asking.mask}
         paths = tuple(map(absolute_source, asked.get("sources", ())))
         settings = CorpusSettings(**{**guessed, **({"split": card.split} if card else {}), **asked, "sources": paths})
-        refusal = _refusal({**noticed, **asked_tokenizer}) if modality.divide else None
+        refusal = _refusal({**noticed, **wanted.tokenizer}) if modality.divide else None
         texts = Texts(sources, settings, left_out, refusal)
-        measured = texts.measure()
-        plan = texts.by_folder() if settings.by_folder else plan_split(measured, settings.shares)
-        facts = defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), noticed)
-        chosen = _chosen(asked_tokenizer, facts, seconds)
-        tokenizer_settings = TokenizerSettings(**chosen)
-        training_text = texts.training_text(plan)
-        tokenizer: Tokenizer
-        if base is None:
-            tokenizer = TOKENIZERS[tokenizer_settings.kind].build(training_text, tokenizer_settings)
-        else:
-            tokenizer = base.extended(training_text, tokenizer_settings)
+        with watch.over(texts.read_in_place):
+            measured = texts.measure()
+            plan = texts.by_folder() if settings.by_folder else plan_split(measured, settings.shares)
+            facts = defaults.TextFacts(int(measured.lengths.sum()), len(set().union(*heads)), noticed)
+            chosen = _chosen(wanted.tokenizer, facts, wanted.seconds)
+            tokenizer_settings = TokenizerSettings(**chosen)
+            training_text = texts.training_text(plan)
+            tokenizer: Tokenizer
+            if wanted.base is None:
+                tokenizer = TOKENIZERS[tokenizer_settings.kind].build(training_text, tokenizer_settings)
+            else:
+                tokenizer = wanted.base.extended(training_text, tokenizer_settings)
         folder = place(chosen)
         copies = settings.transpose and facts.characters <= SMALL_ENOUGH_FOR_COPIES
         with new_entry(folder, tokenizer, copies) as entry:
-            texts.encode(plan, entry.splits)
+            with watch.over(texts.read_in_place):
+                texts.encode(plan, entry.splits)
             notes = (tokenizer.note, _spelling_note(entry.splits["train"]), _table_note(sources, settings))
             entry.commit(
                 {
@@ -282,9 +319,41 @@ def read_split(
     """
     left_out = LeftOut()
     found, card = find_sources(sources, left_out)
+    watch = Watch(found)
+    settings = replace(settings, sources=sources)
+    split = read_steadily(
+        found,
+        left_out,
+        lambda found, left_out: _encoded(found, left_out, card, settings, tokenizer_settings, tokenizer, watch),
+    )
+    if corpus is None:
+        return split
+    sequences = MODALITIES[settings.kind].sequences
+    other = split if sequences is None else replies_in(split, tokenizer)
+    counted = count({**{name: corpus.predicted(name) for name in SPLITS}, "test": other}, tokenizer)["test"]
+    if tokenizer.unit != BITS_PER_CHARACTER or sequences is not None:
+        return replace(split, baselines=counted)
+    return replace(split, baselines={**counted, **compress(corpus.splits["train"], split, tokenizer)})
+
+
+def _encoded(
+    found: list[Source],
+    left_out: LeftOut,
+    card: Card | None,
+    settings: CorpusSettings,
+    tokenizer_settings: TokenizerSettings,
+    tokenizer: Tokenizer,
+    watch: Watch,
+) -> Split:
+    """Sources as one split.
+
+    Raises:
+        ChangedError: some changed meanwhile.
+        DataError: there is no text.
+    """
     with tempfile.TemporaryDirectory(prefix="seqgen-") as converted, tempfile.TemporaryFile() as file:
         asking = Asking(settings.encoding, settings.columns, settings.me, settings.mask)
-        found = _readable(found, settings.kind, Path(converted), left_out, asking)
+        found = _readable(found, settings.kind, Path(converted), left_out, asking, watch)
         column = settings.column if all(source.suffix in TABLES for source in found) else ""  # other text is just text
         documents = settings.documents  # what the model takes for one, except for a corpus that says it itself
         if card is not None and is_all_from(card, found):
@@ -294,22 +363,15 @@ def read_split(
         refusal = (
             (lambda text: tokenizer.refusal(text, tokenizer_settings)) if MODALITIES[settings.kind].divide else None
         )
-        texts = Texts(found, replace(settings, sources=sources, documents=documents, column=column), left_out, refusal)
-        texts.measure(grouped=False)
+        texts = Texts(found, replace(settings, documents=documents, column=column), left_out, refusal)
         writer = SplitWriter(file, tokenizer)
-        texts.encode(Plan("position", None, (1.0, 0.0, 0.0)), {"train": writer})
+        with watch.over(texts.read_in_place):
+            texts.measure(grouped=False)
+            texts.encode(Plan("position", None, (1.0, 0.0, 0.0)), {"train": writer})
         about = writer.finish()
         file.seek(0)
         ids = np.frombuffer(file.read(), dtype=about["dtype"])
-    split = Split(ids, np.frombuffer(writer.starts, dtype=np.int64), writer.characters)
-    if corpus is None:
-        return split
-    sequences = MODALITIES[settings.kind].sequences
-    other = split if sequences is None else replies_in(split, tokenizer)
-    counted = count({**{name: corpus.predicted(name) for name in SPLITS}, "test": other}, tokenizer)["test"]
-    if tokenizer.unit != BITS_PER_CHARACTER or sequences is not None:
-        return replace(split, baselines=counted)
-    return replace(split, baselines={**counted, **compress(corpus.splits["train"], split, tokenizer)})
+    return Split(ids, np.frombuffer(writer.starts, dtype=np.int64), writer.characters)
 
 
 def _spelling_note(train: SplitWriter) -> str:
@@ -349,11 +411,21 @@ def _asking(asked: dict[str, Any], kind: str, card: Card | None, sources: list[S
     return Asking(encoding, columns, mine, mask, LEAST_PAIRS)
 
 
-def _readable(sources: list[Source], kind: str, converted: Path, left_out: LeftOut, asking: Asking) -> list[Source]:
-    """The sources that this kind of corpus reads, as plain text where it reads formatted documents."""
+def _readable(
+    sources: list[Source], kind: str, converted: Path, left_out: LeftOut, asking: Asking, watch: Watch
+) -> list[Source]:
+    """The sources that this kind of corpus reads, as plain text where it reads formatted documents.
+
+    Raises:
+        ChangedError: some changed meanwhile, of which the texts of others may hold a part.
+    """
     modality = MODALITIES[kind]
     sources = without_folders(sources, modality, left_out)
-    return convert_all(sources, modality.conversion, converted, left_out, asking)
+    if modality.sequences is not None:
+        with watch.over(lambda: sources):
+            return convert_all(sources, modality.conversion, converted, left_out, asking)
+    texts = convert_all(sources, modality.conversion, converted, left_out, asking)
+    return without_changed(texts, watch.changed(texts), left_out)
 
 
 def _corpus(entry: Entry, fresh: bool) -> Corpus:
@@ -406,7 +478,7 @@ def _check_meaning(corpus: dict[str, Any], modality: Modality) -> None:
 
 
 def _place(
-    sources: list[Source],
+    stamps: str,
     card: Card | None,
     corpus: dict[str, Any],
     base: Tokenizer | None,
@@ -416,7 +488,7 @@ def _place(
     wanted = {**corpus, "sources": [absolute_source(name) for name in corpus.get("sources", ())]}
     extended = hashlib.sha256(base.to_bytes()).hexdigest() if base else ""
     said = [card.kind, card.documents, card.split, card.mask] if card else []
-    parts = [VERSION, [source.stamp() for source in sources], said, readers(), wanted, tokenizer, extended]
+    parts = [VERSION, stamps, said, readers(), wanted, tokenizer, extended]
     return (
         cache_folder()
         / hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -26,7 +26,8 @@ class SeqgenError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where else self.what
+        where = self.where.replace("\n", "\\n") if self.where else ""  # a file's name may be of several lines
+        text = f"{where}: {self.what}" if where else self.what
         return f"{text}\n{self.hint}" if self.hint else text
 
 

@@ -9,7 +9,6 @@ import hashlib
 import re
 from array import array
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
 from typing import NoReturn
 
 import numpy as np
@@ -72,7 +71,7 @@ class Texts:
                 stream = read(source, self.left_out, self._begins)
                 _measure(stream, lengths, digests)
             except DataError as error:
-                if source.asked_for:
+                if source.is_needed:
                     raise
                 self.left_out.refuse(source.name, _reason(error))
                 for noted in (
@@ -96,6 +95,10 @@ class Texts:
         many = grouped and len(lengths) >= MANY_DOCUMENTS
         groups = self._near_duplicates() if many else np.arange(len(lengths))
         return Measured(self.lengths, np.frombuffer(digests, dtype=np.uint64), groups)
+
+    def read_in_place(self) -> list[Source]:
+        """The sources whose texts are not kept elsewhere: what happens to them happens to the corpus."""
+        return [source for source in self.sources if not source.converted]
 
     def training_text(self, plan: Plan) -> Iterator[str]:
         """The second pass: the training text of all documents, a long one in parts."""
@@ -188,7 +191,7 @@ class Texts:
                     self._titles.append(self.modality.name_document(text))
                 yield text
                 yield None
-        if source.asked_for and reasons and not found:
+        if source.is_needed and reasons and not found:
             raise DataError(reasons[0], where=source.name, hint="Leave it out, or choose another --tokenizer.")
 
     def _again(self, source: Source) -> Stream:
@@ -237,7 +240,7 @@ def _whole(stream: Stream) -> Iterator[str]:
 
 
 def _split_of(source: Source) -> int:
-    folders = [part for part in (source.inside or PurePath(source.name)).parts[:-1] if part in SPLITS]
+    folders = [part for part in source.place.parts[:-1] if part in SPLITS]
     if not folders:
         raise DataError(
             "in no folder called train, valid or test", where=source.name, hint="Move it, or use another corpus.split."

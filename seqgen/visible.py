@@ -8,7 +8,12 @@ _TURNS = (0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(
 """What turns the direction of writing, so that a text is shown in another order than it has, and what ends a line elsewhere."""
 _SURROGATES = range(0xD800, 0xE000)
 """Halves of characters. Bytes that are no UTF-8 in the name of a file or an argument become such ones."""
-VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in (*_CONTROLS, *_TURNS, *_SURROGATES)}
+_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+"""How Python holds the bytes of a file's name that are no text."""
+VISIBLE = {
+    **{code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in (*_CONTROLS, *_TURNS, *_SURROGATES)},
+    **_BYTES,
+}
 """Code -> what is seen in its place: of control characters, of what turns the direction, of halves of characters."""
 _ON_ONE_LINE = {**VISIBLE, 0x0A: "\\n"}
 _FIELD = {**_ON_ONE_LINE, 0x09: "\\t", 0x5C: "\\\\"}

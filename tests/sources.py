@@ -106,7 +106,7 @@ def read(
         try:
             texts += joined(reader.read(source, left_out))
         except DataError as error:
-            if source.asked_for:
+            if source.is_needed:
                 raise
             left_out.add(source.name, error.what)
     return texts, {reason: sorted(Path(name).name for name in names) for reason, names in left_out.names.items()}

@@ -400,6 +400,32 @@ def test_too_many_bytes_are_an_error_before_any_is_read(suffix: str, monkeypatch
         members(path)
 
 
+def huge_directory(size: int, large: bool) -> bytes:
+    """The end of a zip that says how large the list of its files is."""
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 0xFFFFFFFF if large else size, 0, 0)
+    if not large:
+        return end
+    return (
+        struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, 0)
+        + struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+        + end
+    )
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("comment", [b"", b"PK\5\6" * 100])
+def test_a_list_of_files_that_is_too_large_is_not_taken_into_memory(
+    large: bool, comment: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("a.zip")
+    monkeypatch.setattr(zipfile, "ZipFile", lambda file: pytest.fail("it was opened"))
+    path.write_bytes(bytes(100) + huge_directory(archives.MAX_DIRECTORY + 1, large) + comment)
+    assert "its list of files is larger than 160 MiB" in refused(path).what
+    path.write_bytes(bytes(100) + huge_directory(archives.MAX_DIRECTORY, large))
+    with pytest.raises(pytest.fail.Exception, match="it was opened"):
+        read(path)
+
+
 def test_what_is_packed_too_well_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "FREE_EXPANSION", 1 << 16)
     for suffix in (".zip", ".tgz", ".tar.bz2", ".tar.xz"):

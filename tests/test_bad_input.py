@@ -6,7 +6,9 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import re
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -84,6 +86,39 @@ def test_among_others_it_is_left_out_and_counted(run: Run, what: str) -> None:
     assert "3,000 characters in 1 document" in result.err
     if what != "an empty zip":
         assert "1 left out" in result.err
+
+
+# Names
+
+LATIN, LINES = os.fsdecode(b"caf\xe9"), "two\nlines\x1b[31m"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want names to be text")
+def test_a_name_that_is_no_text_or_of_several_lines_is_told_so_that_it_can_be_read(run: Run) -> None:
+    for name in (LATIN, LINES):
+        write(f"c/{name}.txt", GOOD)
+        write(f"c/bad {name}.txt", b"\xe9")
+    bad = {str(Path(f"c/bad {name}.txt").absolute()) for name in (LATIN, LINES)}
+    result = run("corpus", "stats", "c", "--json")
+    assert (result.code, result.out.count("\n")) == (0, 1)
+    (told,) = result.json()
+    assert set(told["left_out"]["not utf-8"]) == bad
+    result.out.encode()  # what goes to a file or a pipe is text
+    (line,) = [line for line in run("corpus", "stats", "c").out.splitlines() if "not utf-8" in line]
+    assert r"bad caf\xe9.txt" in line and r"bad two\nlines\x1b[31m.txt" in line
+    for name, shown in ((LATIN, r"c/bad caf\xe9.txt: not utf-8"), (LINES, r"c/bad two\nlines\x1b[31m.txt: not utf-8")):
+        assert shown in run("corpus", "stats", f"c/bad {name}.txt").refusal()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want names to be text")
+def test_a_training_goes_on_with_a_corpus_whose_name_is_no_text(run: Run) -> None:
+    name = LATIN
+    write(f"{name}.txt", GOOD)
+    assert run("train", f"{name}.txt", *TRAIN).code == 0
+    assert run("corpus", "clean").code == 0
+    result = run("train", "--name", "it", "--resume", "--steps", "+2", "--threads", "1")
+    assert (result.code, result.out) == (0, "checkpoints/it\n")
+    assert run("info", "it", "--json").json()[0]["recipe"]["corpus"]["sources"] == [str(Path(f"{name}.txt").absolute())]
 
 
 # Archives that mean harm

@@ -285,6 +285,11 @@ def append(path: Path) -> None:
     path.write_text(path.read_text() + "one more\n")
 
 
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "longer": append,
     "shorter": lambda path: path.write_text(path.read_text()[:-10]),
@@ -292,28 +297,87 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_text(""),
     "gone": lambda path: path.unlink(),
     "of another encoding": lambda path: path.write_bytes(path.read_bytes()[:-5] + b"\xe9\xe9\xe9\xe9\n"),
+    "as long, but another": lambda path: path.write_text(path.read_text().upper()),
+    "a folder": become_a_folder,
 }
 
 
+def change_before(name: str, change: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something happens once, in the middle of a preparation."""
+    real, waiting = getattr(preparation, name), [change]
+
+    def change_it(*arguments: Any) -> Any:
+        if waiting:
+            waiting.pop()()
+        return real(*arguments)
+
+    monkeypatch.setattr(preparation, name, change_it)
+
+
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("after", ["plan_split", "new_entry"])
-def test_a_corpus_that_changes_while_it_is_read_is_an_error(
+@pytest.mark.parametrize("after", ["Texts", "plan_split", "new_entry"])
+def test_a_file_that_changes_while_it_is_read_is_left_out_and_costs_no_other(
     change: str, after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(write("c/a.txt", lines(30, 0)))
     write("c/b.txt", lines(30, 50))
-    real = getattr(preparation, after)
+    change_before(after, lambda: CHANGES[change](path), monkeypatch)
+    corpus = prepared("c", documents="line", tokenizer={"kind": "bytes"})
+    assert [*corpus.left_out.values()] == [[str(path.absolute())]]
+    kept = lines(30, 50).splitlines()
+    assert (corpus.documents, corpus.characters) == (len(kept), len("".join(kept)))
+    assert all(any(line.startswith(part) for line in kept) for part in documents_of(corpus, "train"))
+    if change not in ("gone", "a folder", "empty", "of another encoding"):
+        assert [*corpus.left_out] == ["changed while it was being read"]
+        again = prepared("c", documents="line", tokenizer={"kind": "bytes"})  # it is read as it is now
+        assert again.fresh and again.left_out == {} and again.documents > corpus.documents
+
+
+@pytest.mark.parametrize("after", ["plan_split", "new_entry"])
+def test_a_file_that_the_user_named_is_an_error_where_it_changes(after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(write("a.txt", lines(30, 0)))
+    change_before(after, lambda: append(path), monkeypatch)
+    with pytest.raises(DataError, match="the corpus changed while it was being read") as caught:
+        prepared("a.txt", documents="line")
+    assert caught.value.where == "a.txt" and caught.value.hint
+    assert entries() == []
+
+
+def test_a_corpus_that_changes_all_the_while_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        write(f"c/{number}.txt", lines(30, 50 * number))
+    real, numbers = vars(preparation)["plan_split"], iter(range(9))
 
     def change_it(*arguments: Any) -> Any:
-        CHANGES[change](path)
+        append(Path(f"c/{next(numbers)}.txt"))
         return real(*arguments)
 
-    monkeypatch.setattr(preparation, after, change_it)
-    with pytest.raises(DataError, match=r"changed while it was being read|not utf-8|cannot be read") as caught:
+    monkeypatch.setattr(preparation, "plan_split", change_it)
+    with pytest.raises(DataError, match="the corpus changed while it was being read"):
         prepared("c", documents="line")
-    assert caught.value.hint
+    assert next(numbers) == 5
     assert entries() == []
-    monkeypatch.undo()
+
+
+def test_a_tune_that_changes_after_it_was_read_costs_nothing_and_before_only_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("a", "b", "c"):
+        write(f"c/{name}.abc", f"X:1\nT:{name}\nM:4/4\nL:1/4\nK:C\n{'CDEF|GABc|' * 8}\n")
+    change_before("convert_all", lambda: append(Path("c/a.abc")), monkeypatch)
+    change_before("new_entry", lambda: Path("c/b.abc").unlink(), monkeypatch)
+    corpus = prepared("c", kind="music")
+    assert corpus.documents == 2
+    assert corpus.left_out == {"changed while it was being read": [str(Path("c/a.abc").absolute())]}
+
+
+def test_other_text_that_changes_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = prepared(write("a.txt", lines(30, 0)))
+    for name in ("a", "b"):
+        write(f"c/{name}.txt", lines(30, 50))
+    change_before("SplitWriter", lambda: append(Path("c/a.txt")), monkeypatch)
+    split = read_split(("c",), corpus.settings, corpus.tokenizer_settings, corpus.tokenizer, None)
+    assert split.characters == len(lines(30, 50)) - 30  # without its line feeds
 
 
 # Opening again

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -198,6 +199,14 @@ def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     assert "more" in str(caught.value.hint)
 
 
+def test_what_cannot_be_opened_is_no_mail_and_costs_no_other() -> None:
+    def refuse() -> BinaryIO:
+        raise DataError("this archive has changed since it was listed", where="a.zip")
+
+    assert not is_mail(Source("a.zip!Sent", opener=refuse, inside="Sent"))
+    assert is_mail(Source("a.zip!Sent", opener=lambda: io.BytesIO(b"From a@b Mon"), inside="Sent"))
+
+
 @pytest.mark.parametrize(
     ("name", "inside", "data", "mail"),
     [
@@ -220,7 +229,7 @@ def test_too_few_pairs_are_refused_with_what_to_do() -> None:
     ],
 )
 def test_mail_is_known_by_its_name_or_its_beginning(name: str, inside: str | None, data: bytes, mail: bool) -> None:
-    assert is_mail(Source(name, data=data, inside=None if inside is None else Path(inside))) is mail
+    assert is_mail(Source(name, data=data, inside=inside)) is mail
 
 
 def test_mailboxes_are_replies_and_tables_are_text_until_somebody_says_otherwise() -> None:

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -48,7 +49,7 @@ def test_a_source_of_a_folder_is_called_by_its_path_and_knows_its_place_in_the_f
     write(Path("c/sub/a.txt"))
     (source,), _ = find("c")
     assert source.name == str(Path("c/sub/a.txt").absolute())
-    assert source.inside == PurePath("sub/a.txt")
+    assert source.place == PurePath("sub/a.txt")
 
 
 def test_a_folder_counts_what_it_leaves_out_by_reason() -> None:
@@ -258,6 +259,44 @@ def test_a_glob_finds_files_and_folders_sorted() -> None:
     assert found("?.md", "a*") == ["c.md", "a.txt"]
 
 
+def test_a_glob_enters_no_link_to_a_folder_and_so_comes_to_an_end() -> None:
+    for name in ("c/a.txt", "c/sub/b.txt", "c/sub/deep/c.txt", "c/.hidden/d.txt"):
+        write(Path(name), name)
+    for name in ("c/one", "c/two", "c/sub/three"):
+        Path(name).symlink_to(Path("c").absolute())
+    with not_hanging():
+        assert sorted(found("c/**/*.txt")) == ["a.txt", "b.txt", "c.txt"]
+        assert sorted(found("**/sub/**/*.txt")) == ["b.txt", "c.txt"]
+        assert found("c/**/deep") == found(f"{Path('c').absolute()}/**/c.*") == ["c.txt"]
+        assert sorted(found("c/**")) == sorted(found("c"))
+
+
+def test_one_of_many_that_a_glob_finds_is_left_out_if_it_cannot_be_used() -> None:
+    write(Path("c/a.txt"), "a")
+    write(Path("c/b.txt"), b"\0")
+    write(Path("c/c.txt.gz"), b"no gzip")
+    Path("c/d.txt").symlink_to("nowhere")
+    texts, left_out = read("c/*")
+    assert texts == ["a"]
+    assert sorted(name for names in left_out.values() for name in names) == ["b.txt", "c.txt.gz", "d.txt"]
+    for name, reason in (("c/b*", "binary"), ("c/c*", "damaged")):
+        with pytest.raises(DataError, match=reason):
+            read(name)
+
+
+def test_of_a_file_that_is_found_little_is_kept() -> None:
+    for number in range(400):
+        write(Path("c", str(number % 20), f"letter-{number}.txt"), b"")
+    tracemalloc.start()
+    try:
+        sources, _ = find_sources(("c",), LeftOut())
+        assert len(sources) == 400
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held / 400 < 600
+
+
 def test_a_file_whose_name_looks_like_a_glob_is_that_file() -> None:
     write(Path("what?.txt"), "this")
     write(Path("whats.txt"), "that")
@@ -365,6 +404,14 @@ def test_members_of_an_archive_are_read_as_often_as_one_likes_and_stamped_with_i
     assert len(set(before)) == 2
     pack(Path("a.tgz"), {"a.txt": "first", "b.txt": "second and more"})
     assert not set(before) & {source.stamp() for source in find("a.tgz")[0]}
+
+
+def test_members_of_an_archive_that_was_replaced_are_not_known_by_what_it_is_now() -> None:
+    pack(Path("a.zip"), {"a.txt": "first"})
+    (stale,), _ = find("a.zip")
+    pack(Path("a.zip"), {"a.txt": "second"})
+    (now,), _ = find("a.zip")
+    assert stale.name == now.name and stale.stamp() != now.stamp()
 
 
 def test_a_packed_file_is_a_source() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.errors import DataError
-from seqgen.sources import archives
+from seqgen.sources import archives, formats, pages
 from seqgen.sources.formats import CONVERSIONS, FORMATS, INSTALL, convert, refusal
 
 HYPHENATED = ["The old fox waits for the ri-", "ver and Anne-", "Marie sings."]
@@ -249,6 +249,39 @@ def test_a_document_that_expands_too_far_is_refused(suffix: str, monkeypatch: py
     parts = book({"a.xhtml": "<p>" + " " * 10_000_000})
     parts["word/document.xml"] = parts["OEBPS/a.xhtml"]
     assert "expands to more than 250 times" in refused(suffix, packed(parts)).what
+
+
+TOO_MUCH = {
+    "bytes of a page": ("LARGEST", ".html", b"<p>" + b"a" * 2000, "larger than 0 MiB"),
+    "bytes of a chapter": ("LARGEST_PART", ".epub", packed(book({"a.html": "<p>" + "a" * 2000})), "larger than 0 MiB"),
+    "bytes of a manuscript": ("LARGEST_PART", ".docx", VALID[".docx"], "larger than 0 MiB"),
+    "tags of a page": ("MOST_TAGS", ".html", b"<b>a" * 1001, "1,001 tags, where at most 1,000 are read"),
+    "time of pages": ("SECONDS", ".pdf", pdf(["A line."], ["Another."]), "took longer than 0 seconds"),
+    "time of chapters": ("SECONDS", ".epub", packed(BOOK), "took longer than 0 seconds"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_a_document_that_takes_too_much_is_refused(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, suffix, data, reason = TOO_MUCH[what]
+    assert text_of(suffix, data)
+    monkeypatch.setattr(pages if limit == "MOST_TAGS" else formats, limit, 0 if limit == "SECONDS" else 1000)
+    assert reason in refused(suffix, data).what
+
+
+def test_a_document_in_an_archive_is_not_held_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "LARGEST", 1000)
+    asked = []
+
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            asked.append(size)
+            return bytes(size)
+
+    for suffix in VALID:
+        with pytest.raises(DataError, match="larger than 0 MiB"):
+            convert(suffix, Endless(), "book")  # type: ignore[arg-type]
+    assert set(asked) == {1001}
 
 
 def test_an_encrypted_part_is_refused() -> None:

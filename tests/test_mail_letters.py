@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from email.message import Message
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pytest
 
@@ -91,7 +91,7 @@ def test_the_letters_of_a_maildir_answer_letters_in_other_files(tmp_path: Path) 
     path = tmp_path / "box" / "cur" / "1204680122.1.host:2,S"
     path.parent.mkdir(parents=True)
     path.write_bytes(mail("Is it there?\n", From="tom@gray.example", Message_ID="<two@x>"))
-    asked = Source(str(path), path, inside=PurePath(path.name))
+    asked = Source(str(path), path, inside=path.name)
     answer = Source("a.eml", data=mail("Yes.\n", In_Reply_To="<two@x>"))
     found = list(convert_exchanges([asked, answer], LeftOut(), Asking(least=1)))
     assert [text for _, text in found] == ["Is it there?\x1fYes.\x1d"]

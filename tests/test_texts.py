@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.errors import DataError, UsageError
-from seqgen.sources import Source, check_encoding, texts
+from seqgen.sources import Source, base, check_encoding, texts
 from seqgen.sources.texts import read_text
-from tests.sources import read, write
+from tests.sources import not_hanging, read, write
 
 CHUNKS = [1, 2, 3, 7, 1 << 22]
 in_chunks = pytest.mark.parametrize("chunk", CHUNKS)
@@ -169,16 +169,32 @@ class _Broken(io.BytesIO):
 
 
 def test_a_file_that_fails_while_it_is_read_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_broken(path: Path, mode: str) -> BinaryIO:
+    def open_broken(path: str) -> BinaryIO:
         return _Broken(b"some words " * 10)
 
     write(Path("c/a.txt"))
-    monkeypatch.setattr(Path, "open", open_broken)
+    monkeypatch.setattr(base, "open_file", open_broken)
     monkeypatch.setattr(texts, "CHUNK", 20)
     assert read("c") == ([], {"cannot be read: Input/output error": ["a.txt"]})
     with pytest.raises(DataError, match="cannot be read: Input/output error") as caught:
         read("c/a.txt")
     assert caught.value.where == str(Path("c/a.txt"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_a_file_of_terabytes_that_takes_no_room_is_no_text(encoding: str) -> None:
+    path = write(Path("a.txt"), ("words, " * 20_000).encode(encoding))
+    with path.open("rb+") as file:
+        try:
+            file.truncate(1 << 40)
+        except OSError:
+            pytest.skip("no such files on this disk")
+    with (
+        not_hanging(),
+        pytest.raises(DataError, match="nothing but zero bytes at byte"),
+    ):
+        for _ in read_text(Source("a.txt", path), encoding):
+            pass
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "latin-1", "cp1252", "utf-16", "shift_jis", "gb18030"])

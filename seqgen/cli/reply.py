@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,9 @@ from seqgen.cli.common import (
 if TYPE_CHECKING:
     from seqgen.api import Loaded
     from seqgen.replying import Near, Reply
+
+MOST_OF_MAIL = 64 << 20
+"""Bytes of a message that is read."""
 
 
 @click.command(short_help="Answer a message.")
@@ -148,9 +150,10 @@ def _read(message: str | None) -> str:
         if _is_file(message):
             say(f"This answers the words {message!r}. To answer what is in that file: - < {message}")
         return message
+    from seqgen.inputs import read_typed
     from seqgen.mail.typed import read_message
 
-    return read_message(sys.stdin.buffer.read())
+    return read_message(read_typed(MOST_OF_MAIL, "Give the message alone, without what is attached."))
 
 
 def _is_file(text: str) -> bool:

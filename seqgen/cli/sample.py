@@ -25,12 +25,16 @@ from seqgen.cli.common import (
 )
 from seqgen.cli.drawing import drawing_options, piece_options, precision_option, sample_settings
 from seqgen.errors import DataError
+from seqgen.inputs import read_named
 from seqgen.outputs import check_output, numbered, write_file
 
 if TYPE_CHECKING:
     from seqgen.api import Loaded
     from seqgen.generation import SampleSettings
     from seqgen.samples import Sample
+
+MOST_OF_SEED = 64 << 20
+"""Bytes of a file with a seed; no piece of music needs that much."""
 
 
 @click.command(short_help="Grow samples from a seed.")
@@ -242,9 +246,10 @@ def _seed_bytes(seed: str | None, seed_file: str | None) -> tuple[bytes | None, 
     if seed_file is None:
         return None, ""
     try:
-        return sys.stdin.buffer.read() if seed_file == "-" else Path(seed_file).read_bytes(), seed_file
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=seed_file) from error
+        return read_named(seed_file, MOST_OF_SEED, "Take a part of it."), seed_file
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot be read: {reason}", where=seed_file) from error
 
 
 def _check_format(output: tuple[Path, ...], file_format: str | None) -> None:

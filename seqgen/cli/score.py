@@ -18,6 +18,7 @@ from seqgen.cli.common import (
     write,
 )
 from seqgen.errors import DataError
+from seqgen.inputs import read_named, read_typed
 from seqgen.outputs import check_output, write_file
 from seqgen.visible import escaped
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST = 4 << 20
 """Bytes of a text that is read."""
+TOO_LONG = "That is too much to look at. Measure it with seqgen eval."
 LISTED = 5
 """Symbols that are listed on a terminal where `--top` does not say how many."""
 HEAD = 40
@@ -145,19 +147,12 @@ def _read(text: str | None, file: str | None) -> tuple[bytes | None, str]:
         raise click.UsageError("There is no text. Give one, or --file FILE, or - for standard input.")
     try:
         if file in (None, "-"):
-            data, name = sys.stdin.buffer.read(MOST + 1), "standard input"
-        else:
-            assert file is not None
-            with Path(file).open("rb") as stream:
-                data, name = stream.read(MOST + 1), file
+            return read_typed(MOST, TOO_LONG), "standard input"
+        assert file is not None
+        return read_named(file, MOST, TOO_LONG), file
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"cannot be read: {reason}", where=file) from error
-    if len(data) > MOST:
-        raise DataError(
-            f"more than {MOST >> 20} MiB, which is too much to look at", where=name, hint="Measure it with seqgen eval."
-        )
-    return data, name
 
 
 def _head(text: str) -> str:

@@ -21,6 +21,7 @@ from seqgen.cli.common import (
     say,
     write_picture,
 )
+from seqgen.visible import one_line
 
 if TYPE_CHECKING:
     from seqgen.corpus import Corpus
@@ -126,7 +127,8 @@ def _show(corpus: Corpus, summary: Summary) -> None:
     for reason, names in corpus.left_out.items():
         count = count_left_out(names)
         more = f" and {count - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-        put(f"left out, {reason}: {count:,} ({', '.join(names[:SHOWN_NAMES])}{more})")
+        named = ", ".join(map(one_line, names[:SHOWN_NAMES]))
+        put(f"left out, {one_line(reason)}: {count:,} ({named}{more})")
 
 
 def _show_content(corpus: Corpus, summary: Summary) -> None:

@@ -246,6 +246,8 @@ def _bytes_of(file: File) -> bytes | DataError:
             data = opened.read(LARGEST + 1)
     except DataError as error:
         return DataError(error.what, where=error.where or file.name, hint=error.hint)
+    except OSError as error:  # its text would hold the path: no two reasons would be the same
+        return DataError(f"cannot be read: {error.strerror or error}", where=file.name)
     except Exception as error:  # a damaged archive raises what its kind of archive raises
         return DataError(f"cannot be opened ({str(error) or type(error).__name__})", where=file.name)
     if len(data) > LARGEST:

@@ -14,6 +14,7 @@ import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import weakref
 import zipfile
@@ -32,11 +33,16 @@ MAX_RATIO = 250
 FREE_EXPANSION = 64 << 20
 """Bytes that do not count for the ratio: a small file of blanks may be packed very well."""
 MAX_MEMBERS = 1_000_000
+MAX_DIRECTORY = 160 << 20
+"""Bytes that the list of the files in a zip may take: that of a million has half as many."""
 MAX_HEADER = 16 << 20
 """Bytes that the tar format's own records may take: they are held in memory."""
 DUPLICATE = "a later one in the archive has the same name"
 
 _BLOCK = 512
+_END, _END64, _LOCATOR = struct.Struct("<12xI6x"), struct.Struct("<40xQ8x"), struct.Struct("<20x")
+"""What stands behind the directory of a zip, of which we want its size alone; in a large one the second and third come first."""
+_LONGEST_COMMENT = (1 << 16) - 1
 _CHUNK = 1 << 16
 _SMALL_CHUNK = 1 << 12
 """Packed bytes to expand at once where Python cannot bound what they become (bzip2 and LZMA in a zip)."""
@@ -132,6 +138,30 @@ def list_members(path: Path, name: str, leave_out: LeaveOut) -> list[Member]:
 def is_plain(info: zipfile.ZipInfo) -> bool:
     """Whether an entry of a zip is a plain one, that expands piece by piece within bounds."""
     return not info.flag_bits & 1 and info.compress_type in _BOUNDED
+
+
+def check_directory(file: BinaryIO, name: str) -> None:
+    """Refuses a zip whose directory is too large, before Python holds all of that in memory, ten times as large.
+
+    Args:
+        file: that can seek; where it stands afterwards is not said.
+        name: of it.
+
+    Raises:
+        DataError: the directory is larger than `MAX_DIRECTORY`.
+    """
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _END.size - _LONGEST_COMMENT - _END64.size - _LOCATOR.size))
+    tail = file.read()
+    for match in re.finditer(b"(?=PK\x05\x06)", tail):  # each that Python could take for the end of the directory
+        place = match.start()
+        if place + _END.size > len(tail):
+            continue
+        (size,) = _END.unpack_from(tail, place)
+        before = place - _LOCATOR.size - _END64.size
+        if before >= 0 and tail.startswith(b"PK\6\6", before):
+            (size,) = _END64.unpack_from(tail, before)
+        if size > MAX_DIRECTORY:
+            raise DataError(f"its list of files is larger than {MAX_DIRECTORY >> 20} MiB", where=name, hint=_UNPACK)
 
 
 def _suffix(name: str) -> str | None:
@@ -250,7 +280,10 @@ class _Zip(_Archive):
 
     def _opened(self) -> zipfile.ZipFile:
         self.prepare()
-        self._file = self._file or zipfile.ZipFile(self.path)
+        if self._file is None:
+            with self.path.open("rb") as file:
+                check_directory(file, self.name)
+            self._file = zipfile.ZipFile(self.path)
         return self._file
 
     def _open(self, name: str, info: zipfile.ZipInfo) -> BinaryIO:

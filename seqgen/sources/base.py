@@ -10,22 +10,30 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
 from seqgen.errors import DataError
+from seqgen.inputs import open_file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
-    """One thing to read: a file, a member of an archive, or data that is already here (standard input, a card's entry)."""
+    """One thing to read: a file, a member of an archive, or data that is already here (standard input, a card's entry).
+
+    A corpus may have a million of them. Its paths are plain texts therefore, which take a third of the memory.
+    """
 
     name: str
-    path: Path | None = None
+    path: str | Path | None = None
     """The file on the disk; of a member, the archive."""
     data: bytes | None = None
     opener: Callable[[], BinaryIO] | None = None
     """How a member of an archive is opened."""
-    inside: PurePath | None = None
+    inside: str | None = None
     """Its path inside the folder or archive that the user named; the name ends in it (with ! behind an archive)."""
+    listed: str = ""
+    """The stamp of the archive when its members were listed."""
     asked_for: bool = False
     """Named by the user, so that it may not be left out in silence: an unusable one is an error."""
+    of_many: bool = False
+    """Named by a glob that found others, too: of those an unusable one is left out."""
     converted: bool = False
     """Its text was made of something else, in which nobody can look a line up."""
 
@@ -35,21 +43,31 @@ class Source:
         if self.path is None:
             return f"{named}:{hashlib.sha256(self.data or b'').hexdigest()}"
         try:
-            status = self.path.stat()
+            status = Path(self.path).stat()
         except OSError as error:  # gone meanwhile, or in a locked folder: reading it says what is wrong
             return f"{named}:{self.path}:{error.strerror}"
-        return f"{named}:{self.path}:{status.st_size}:{status.st_mtime_ns}"
+        return f"{named}:{self.path}:{status.st_size}:{status.st_mtime_ns}{self.listed}"
 
     def open(self) -> BinaryIO:
         """A stream of its bytes; OSError where it cannot be read."""
         if self.opener is not None:
             return self.opener()
-        return io.BytesIO(self.data or b"") if self.path is None else self.path.open("rb")
+        return io.BytesIO(self.data or b"") if self.path is None else open_file(self.path)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it is an error if it cannot be used."""
+        return self.asked_for and not self.of_many
+
+    @property
+    def place(self) -> PurePath:
+        """Its path inside the folder or archive that the user named, or its name."""
+        return PurePath(self.name if self.inside is None else self.inside)
 
     @property
     def suffix(self) -> str:
         """The ending of its name in lower case, with the dot."""
-        return Path(self.name).suffix.lower()
+        return self.place.suffix.lower()  # "a.zip!Sent" has none
 
 
 @dataclass
@@ -63,6 +81,10 @@ class LeftOut:
     names: dict[str, list[str]] = field(default_factory=dict)
     strict: bool = False
     _seen: set[tuple[str, str]] = field(default_factory=set, repr=False)
+
+    def copy(self) -> LeftOut:
+        """An account that begins with what this one holds."""
+        return LeftOut({reason: [*names] for reason, names in self.names.items()}, self.strict, {*self._seen})
 
     def refuse(self, name: str, reason: str) -> None:
         """Counts what should be usable and is not.

@@ -34,7 +34,7 @@ def convert_all(
     kept = []
     for number, (source, text) in enumerate(CONVERTERS[conversion](sources, left_out, asking)):
         if isinstance(text, DataError):
-            if source.asked_for:
+            if source.is_needed:
                 raise text
             left_out.refuse(source.name, text.what)
             continue

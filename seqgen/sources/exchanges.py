@@ -57,14 +57,14 @@ _Row = tuple[int, Any, Any]
 
 def is_mail(source: Source) -> bool:
     """Whether a source is a mailbox, a letter, or a letter in a Maildir."""
-    if affinity(source.inside or PurePath(source.name)):
+    if affinity(source.place):
         return True
     if source.suffix:
         return False
     try:
         with source.open() as file:
             return file.read(SNIFFED).startswith(b"From ")
-    except OSError:
+    except (OSError, DataError):
         return False  # reading it says what is wrong
 
 
@@ -83,7 +83,7 @@ def convert_exchanges(sources: list[Source], left_out: LeftOut, asking: Asking) 
         try:
             if is_mail(source):
                 read = _letters(source, left_out)
-                home = mail.setdefault((source.inside or PurePath(source.name)).parent, source)
+                home = mail.setdefault(source.place.parent, source)
                 homes |= dict.fromkeys((letter.name for letter in read), home)
                 letters += read
                 continue

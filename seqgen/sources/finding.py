@@ -7,18 +7,18 @@ import glob
 import importlib
 import os
 import stat
-import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from seqgen.cards import Card, card_names, load_card
 from seqgen.errors import DataError
 from seqgen.fetching import need
+from seqgen.inputs import NOT_REGULAR, read_named, read_typed
 from seqgen.modalities import MODALITIES, Modality
 from seqgen.sources.archives import is_archive, list_members
 from seqgen.sources.base import LeftOut, Source
 from seqgen.sources.texts import unreadable
-
-_NOT_REGULAR = "not a regular file"
 
 
 def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Source], Card | None]:
@@ -31,10 +31,10 @@ def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Sour
     card = None
     for name in corpora:
         if name == "-":
-            sources.append(Source("standard input", data=_typed_in(), asked_for=True))
+            sources.append(Source("standard input", data=read_typed(), asked_for=True))
         elif _exists(name):
             sources += _walk(Path(name), left_out) if _is_folder(Path(name)) else [_named_file(Path(name))]
-        elif glob.has_magic(name) and (found := sorted(glob.glob(name, recursive=True))):
+        elif glob.has_magic(name) and (found := sorted(set(_expand(name)))):
             sources += _matches(found, left_out)
         elif name in card_names():
             card = load_card(name)
@@ -45,29 +45,37 @@ def find_sources(corpora: tuple[str, ...], left_out: LeftOut) -> tuple[list[Sour
                 where=name,
                 hint=f"Give a path, a glob in quotes, - for standard input, or a card: {', '.join(card_names())}.",
             )
-    unique: dict[Path | int, Source] = {}
+    if len(corpora) > 1 or not all(map(_exists, corpora)):  # of one folder each file is found once
+        sources = _once(sources)
+    return [member for source in sources for member in _unpacked(source, left_out)], card
+
+
+def _once(sources: list[Source]) -> list[Source]:
+    """Each file once, as the user has named it where they have."""
+    unique: dict[str | int, Source] = {}
     for index, source in enumerate(sources):
-        if source.asked_for or source.path not in unique:
-            unique[source.path or index] = source
-    return [member for source in unique.values() for member in _unpacked(source, left_out)], card
+        key = index if source.path is None else str(source.path)
+        if source.asked_for or key not in unique:
+            unique[key] = source
+    return list(unique.values())
 
 
 def without_folders(sources: list[Source], modality: Modality, left_out: LeftOut) -> list[Source]:
     """The sources that lie in no folder that this kind of corpus leaves out."""
     kept = []
-    unwanted: dict[PurePath, tuple[PurePath, str] | None] = {}  # by the folder that a file lies in
+    unwanted: dict[str, tuple[PurePath, str] | None] = {}  # by the folder that a file lies in
     for source in sources:
         if source.inside is None:
             kept.append(source)
             continue
-        folder = source.inside.parent
+        folder = source.inside.rpartition("/")[0]
         if folder not in unwanted:
-            unwanted[folder] = _unwanted(folder, modality)
+            unwanted[folder] = _unwanted(PurePath(folder), modality)
         if (found := unwanted[folder]) is None:
             kept.append(source)
         else:
             outermost, reason = found
-            below = len(str(source.inside)) - len(str(outermost))
+            below = len(source.inside) - len(str(outermost))
             left_out.add(source.name[:-below], reason)
     return kept
 
@@ -84,17 +92,26 @@ def _unpacked(source: Source, left_out: LeftOut) -> list[Source]:
     """A source as it is, or the members of an archive."""
     if source.path is None or not is_archive(source.name):
         return [source]
+    listed = source.stamp()
     try:
-        members = list_members(source.path, source.name, left_out.add)
+        members = list_members(Path(source.path), source.name, left_out.add)
     except DataError as error:
-        if source.asked_for:
+        if source.is_needed:
             raise
         left_out.add(source.name, error.what)
         return []
-    around, begin = source.inside or PurePath(), len(f"{source.name}!")
+    around, begin = f"{source.inside}/" if source.inside else "", len(f"{source.name}!")
     asked_for = source.asked_for and len(members) == 1  # a compressed file is what the user named; one of many is not
     return [
-        Source(each.name, source.path, opener=each.open, inside=around / each.name[begin:], asked_for=asked_for)
+        Source(
+            each.name,
+            source.path,
+            opener=each.open,
+            inside=around + each.name[begin:],
+            listed=listed,
+            asked_for=asked_for,
+            of_many=source.of_many,
+        )
         for each in members
     ]
 
@@ -122,25 +139,53 @@ def _matches(found: list[str], left_out: LeftOut) -> list[Source]:
     for path in map(Path, found):
         if _is_folder(path):
             sources += _walk(path, left_out)
-        elif _unusable(path) == _NOT_REGULAR:
-            left_out.add(str(path.absolute()), _NOT_REGULAR)
+        elif (reason := _unusable(path)) == NOT_REGULAR or (reason and len(found) > 1):
+            left_out.add(str(path.absolute()), reason)
         else:
-            sources.append(_named_file(path))
+            sources.append(replace(_named_file(path), of_many=len(found) > 1))
     return sources
 
 
-def _typed_in() -> bytes:
-    """All of standard input, since it can be read only once; nothing where the program was started without one."""
-    return sys.stdin.buffer.read() if sys.stdin else b""
+def _expand(pattern: str) -> list[str]:
+    """What a glob means. `**` enters no link to a folder: two that lead to where they lie would never come to an end."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return glob.glob(pattern)
+    place = parts.index("**")
+    rest = parts[place + 1 :]
+    tops = glob.glob(str(Path(*parts[:place]))) if place else [""]
+    if not rest:
+        return [top or os.curdir for top in tops]
+    return [
+        found for top in tops for folder in _folders(top) for found in _expand(str(Path(glob.escape(folder), *rest)))
+    ]
+
+
+def _folders(top: str) -> Iterator[str]:
+    """A folder and those below it, as far as a glob sees them: the hidden ones are not among them."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
+            waiting += [
+                f"{folder}{os.sep}{entry.name}" if folder else entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            ]
 
 
 def _named_file(path: Path) -> Source:
-    """A file that the user named; a pipe is read at once, since it can be read only once."""
+    """A file that the user named; a pipe is read at once, since it can be read only once.
+
+    Raises:
+        DataError: it cannot be read, or is a device that may never end.
+    """
     absolute = path.absolute()
     try:
         if stat.S_ISREG(absolute.stat().st_mode):
-            return Source(str(path), absolute, asked_for=True)
-        return Source(str(path), data=absolute.read_bytes(), asked_for=True)
+            return Source(str(path), str(absolute), asked_for=True)
+        return Source(str(path), data=read_named(path), asked_for=True)
     except OSError as error:
         raise unreadable(str(path), error) from error
 
@@ -151,21 +196,20 @@ def _walk(
     """The regular files under a folder, sorted; links to folders are not followed, so there is no loop."""
     top = folder.absolute()
     found: list[Source] = []
-    waiting = [PurePath()]
+    begin = len(str(top).rstrip(os.sep)) + len(os.sep)  # of what is inside of it
+    waiting = [str(top)]
     while waiting:
-        inside = waiting.pop()
-        here, folders = top / inside, []
-        for entry in _entries(here, left_out):
-            path = here / entry.name
+        folders = []
+        for entry in _entries(Path(waiting.pop()), left_out):
             if _is_folder(entry):
-                if reason := _folder_reason(path, entry, exclude):
-                    left_out.add(str(path), reason)
+                if reason := _folder_reason(Path(entry.path), entry, exclude):
+                    left_out.add(entry.path, reason)
                 else:
-                    folders.append(inside / entry.name)
+                    folders.append(entry.path)
             elif reason := _file_reason(entry, top):
-                left_out.add(str(path), reason)
-            elif not suffixes or path.suffix in suffixes:
-                found.append(Source(str(path), path, inside=inside / entry.name))
+                left_out.add(entry.path, reason)
+            elif not suffixes or PurePath(entry.name).suffix in suffixes:
+                found.append(Source(entry.path, entry.path, inside=entry.path[begin:].replace(os.sep, "/")))
         waiting += reversed(folders)
     return found
 
@@ -211,11 +255,11 @@ def _is_checkpoint(path: Path) -> bool:
 def _unusable(path: Path | os.DirEntry[str]) -> str | None:
     """Why what lies at a path cannot be read as a file, or None."""
     try:
-        return None if path.is_file() else _NOT_REGULAR
+        return None if path.is_file() else NOT_REGULAR
     except PermissionError as error:
         return f"cannot be read: {error.strerror}"
     except OSError:
-        return _NOT_REGULAR  # a link to itself
+        return NOT_REGULAR  # a link to itself
 
 
 def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
@@ -232,7 +276,7 @@ def _card_sources(card: Card, left_out: LeftOut) -> list[Source]:
         )
     if "url" in card.source:
         path = need(card)
-        return [Source(f"{card.name}:{path}", path, asked_for=True)]
+        return [Source(f"{card.name}:{path}", str(path), asked_for=True)]
     if "folder" in card.source:
         found = _walk(
             card.folder, left_out, tuple(card.source.get("suffixes", ())), frozenset(card.source.get("exclude", ()))

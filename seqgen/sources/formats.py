@@ -12,16 +12,17 @@ import io
 import logging
 import posixpath
 import re
+import time
 import urllib.parse
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from xml.parsers import expat
 
 from seqgen.errors import DataError
-from seqgen.sources.archives import Budget, is_plain
+from seqgen.sources.archives import Budget, check_directory, is_plain
 from seqgen.sources.pages import text_of_page
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 
 INSTALL = "Install the extra: pip install 'seqgen[documents]', or convert it to .txt first."
 DAMAGED = "Open it in the program that made it and save it again, or convert it to .txt."
+CUT = "Cut it into several, or convert it to .txt first."
+LARGEST = 256 << 20
+"""Bytes of a document that is held in memory."""
+LARGEST_PART = 64 << 20
+"""Bytes of a part of a package that becomes a tree in memory, twenty times as large; that of a thousand pages has ten million."""
+SECONDS = 120.0
+"""For one document; a book takes a few."""
+_PARSED = (".xml", ".rels", ".html", ".htm", ".xhtml", ".opf")
 _OCR = "Run OCR first, for example: ocrmypdf IN.pdf OUT.pdf"
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 """How old Office files begin, and new ones with a password."""
@@ -37,6 +46,7 @@ _ENCRYPTION = "META-INF/encryption.xml"
 _HYPHEN = re.compile(r"([^\W\d_])[-\u00ad\u2010]\n[ \t]*(?=[^\W\d_])")
 
 
+Part = TypeVar("Part")
 Elements = list[tuple[str, dict[str, str]]]
 """Names of elements and their attributes."""
 
@@ -63,7 +73,7 @@ def convert(suffix: str, file: BinaryIO, name: str) -> str:
     kind = FORMATS[suffix]
     try:
         with _quiet():
-            text = kind.read(file if file.seekable() else io.BytesIO(file.read()), name)
+            text = kind.read(file if file.seekable() else io.BytesIO(_all_of(file, name)), name)
     except (DataError, MemoryError):  # the second is no fault of the file
         raise
     except ImportError as error:
@@ -102,12 +112,30 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _all_of(file: BinaryIO, name: str) -> bytes:
+    """The bytes of a file that is held in memory."""
+    data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise DataError(f"larger than {LARGEST >> 20} MiB", where=name, hint=CUT)
+    return data
+
+
+def _in_time(parts: Iterable[Part], name: str) -> Iterator[Part]:
+    """The parts of a document, as long as it has not taken too long. Its reader is asked for no part that comes too late."""
+    until = time.monotonic() + SECONDS
+    for part in parts:
+        yield part
+        if time.monotonic() > until:
+            raise DataError(f"took longer than {SECONDS:g} seconds to read", where=name, hint=CUT)
+
+
 class _Package:
     """A document that is a zip; what is read of it stays within the limits for archives."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._name = name
         self._budget = Budget(name, file.seek(0, io.SEEK_END))
+        check_directory(file, name)
         self._zip = zipfile.ZipFile(file)
 
     def check(self) -> None:
@@ -131,6 +159,10 @@ class _Package:
                 "a part of it is encrypted, or packed in an unusual way",
                 where=f"{self._name}!{info.filename}",
                 hint=DAMAGED,
+            )
+        if info.file_size > LARGEST_PART and info.filename.lower().endswith(_PARSED):
+            raise DataError(
+                f"a part of it is larger than {LARGEST_PART >> 20} MiB", where=f"{self._name}!{info.filename}", hint=CUT
             )
         self._budget.count(info.filename, info.file_size)  # Python reads no more than this, whatever there really is
 
@@ -184,7 +216,7 @@ def _in_table(paragraph: Any) -> bool:
 
 
 def _read_html(file: BinaryIO, name: str) -> str:
-    return text_of_page(file.read(), name)
+    return text_of_page(_all_of(file, name), name)
 
 
 def _read_epub(file: BinaryIO, name: str) -> str:
@@ -198,7 +230,7 @@ def _read_epub(file: BinaryIO, name: str) -> str:
         encrypted = {urllib.parse.unquote(each.get("URI", "")) for tag, each in listed if tag == "CipherReference"}
         if encrypted & set(chapters):  # else it is only fonts
             raise DataError("its chapters are encrypted (DRM)", where=name, hint="Get a copy of the book without DRM.")
-    texts = [text_of_page(package.read(chapter), f"{name}!{chapter}") for chapter in chapters]
+    texts = [text_of_page(package.read(chapter), f"{name}!{chapter}") for chapter in _in_time(chapters, name)]
     return "\n\n".join(text for text in texts if text)
 
 
@@ -238,7 +270,7 @@ def _read_pdf(file: BinaryIO, name: str) -> str:
         raise DataError(
             "this PDF is encrypted", where=name, hint="Decrypt it first: qpdf --password=... --decrypt IN.pdf OUT.pdf"
         )
-    pages = [page.extract_text().strip() for page in reader.pages]
+    pages = [page.extract_text().strip() for page in _in_time(reader.pages, name)]
     lines = [line.rstrip() for page in pages if page for line in page.split("\n")]
     if not lines:
         raise DataError("no text in it: pages are pictures; run OCR first", where=name, hint=_OCR)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from seqgen.cards import Card
 from seqgen.modalities import MODALITIES, guess_kind
 from seqgen.sources.base import LeftOut, Source
@@ -21,7 +19,7 @@ def kind_of(sources: list[Source], card: Card | None) -> str:
     written = sources  # by people: an environment beside a few notes does not make them code
     for modality in MODALITIES.values():
         written = without_folders(written, modality, LeftOut())
-    return guess_kind(source.inside or PurePath(source.name) for source in written or sources)
+    return guess_kind(source.place for source in written or sources)
 
 
 def documents_of(sources: list[Source], kind: str, card: Card | None, encoding: str) -> tuple[str, list[str]]:

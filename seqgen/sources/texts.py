@@ -25,6 +25,8 @@ _UNMARKED = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 _NOT_OF_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}
 """How Python writes names of hosts and texts in programs: no file is in such an encoding."""
 _BINARY_PROBE = 1 << 16
+_HOLE = 1 << 12
+"""Zero bytes in a row that no text has: a file that was never written to its end, or one of terabytes that takes no room."""
 
 
 def read_text(source: Source, encoding: str) -> Iterator[str]:
@@ -69,6 +71,12 @@ def decode(file: BinaryIO, encoding: str, name: str) -> Iterator[str]:
                 f"this is a binary file, not text (a zero byte at byte {position + nul})",
                 where=name,
                 hint="Convert it to text first.",
+            )
+        if len(data) >= _HOLE and not data.strip(b"\0"):
+            raise DataError(
+                f"this is a binary file, not text (nothing but zero bytes at byte {position})",
+                where=name,
+                hint="Copy it again: it was not written to its end, perhaps.",
             )
         pending = len(decoder.getstate()[0])  # bytes of a character that the last chunk has cut
         try:
