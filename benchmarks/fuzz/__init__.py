@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fuzz.checkpoint import CHECKPOINT
 from fuzz.music import MUSIC
 from fuzz.recipe import RECIPE
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
+    CHECKPOINT.name: CHECKPOINT,
     MUSIC.name: MUSIC,
     RECIPE.name: RECIPE,
 }
