@@ -25,7 +25,6 @@ from fuzz.driver import fuzz
 from fuzz.flips import flip_every_byte
 
 from seqgen.machine import describe
-from seqgen.progress import Progress
 from tests.killing import Trainings, bits, variants
 from tests.outages import check, outages, record, record_killed, train_through
 from tests.power import Failing
@@ -149,7 +148,7 @@ def flipped(amount: Amount) -> Iterator[Row]:
         figures = flip_every_byte(max(OLD.glob(f"format-*-{name}")))
         yield Row(
             f"bytes flipped and files cut, a checkpoint of {name}",
-            f"{figures.tried:,} tried: {figures.refused:,} refused, {figures.harmless:,} harmless, {len(figures.crashed)} crashes",
+            f"{figures.tried:,} tried: {figures.refused:,} refused, {figures.harmless:,} harmless, {figures.crashed} crashes",
             not figures.crashed,
         )
 
@@ -173,8 +172,8 @@ def broken_files(amount: Amount) -> Iterator[Row]:
         figures = prepared(kind, amount.files)
         yield Row(
             f"a corpus of {figures.files:,} files of {kind}, {figures.broken / figures.files:.0%} broken in {figures.ways} ways",
-            f"{figures.prepared:.2%} of the good ones prepared, {len(figures.lost)} lost, {len(figures.unnamed)} broken ones not named; "
-            f"{figures.seconds:.0f} s, {figures.memory / 1e6:.0f} MB",
+            f"{figures.prepared:.2%} of the good ones prepared, {len(figures.lost)} lost, {len(figures.unnamed)} broken ones not "
+            f"named; {figures.seconds:.0f} s, {figures.memory / 1e6:.0f} MB",
             figures.is_kept,
         )
 
@@ -183,7 +182,16 @@ def soaked(amount: Amount) -> Iterator[Row]:
     """Memory while a training and a sample go on and on."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "verse.txt").write_text(verse(200_000), encoding="utf-8")
-        small = ["--set", "model.hidden=32", "--set", "model.layers=1", "--set", "training.lanes=8", "--set", "training.window=32"]
+        small = [
+            "--set",
+            "model.hidden=32",
+            "--set",
+            "model.layers=1",
+            "--set",
+            "training.lanes=8",
+            "--set",
+            "training.window=32",
+        ]
         command = ["train", "verse.txt", "--steps", str(amount.steps), "--json", "-q", *small, "--threads", "1"]
         command += ["--set", "training.patience=0"]
         seen = list(_memory(command, folder, lambda text: [*map(int, re.findall(r'"step": (\d+)', text)), 0][-1]))
@@ -191,7 +199,8 @@ def soaked(amount: Amount) -> Iterator[Row]:
         growth = (warm[-1][1] / warm[0][1] - 1) / ((warm[-1][0] - warm[0][0]) / 1000)
         yield Row(
             f"memory over {amount.steps:,} steps of a training, with its saves and looks",
-            f"{warm[0][1] / 1e6:.0f} MB after {warm[0][0]:,}, {warm[-1][1] / 1e6:.0f} MB after {warm[-1][0]:,}: {growth:+.3%} in 1,000 steps",
+            f"{warm[0][1] / 1e6:.0f} MB after {warm[0][0]:,}, {warm[-1][1] / 1e6:.0f} MB after {warm[-1][0]:,}: "
+            f"{growth:+.3%} in 1,000 steps",
             growth < GROWTH,
         )
         command = ["sample", "python", "--seed", "def ", "-n", str(amount.symbols), "--random-seed", str(amount.seed)]
@@ -206,9 +215,15 @@ def soaked(amount: Amount) -> Iterator[Row]:
 
 def _memory(command: list[str], folder: str, progress: Callable[[str], int]) -> Iterator[tuple[int, int]]:
     """How far a command has come, of what it has printed, and the bytes of memory that it holds, again and again."""
-    environment = {**os.environ, "SEQGEN_CACHE": str(Path(folder, "cache")), "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {
+        **os.environ,
+        "SEQGEN_CACHE": str(Path(folder, "cache")),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
     text, told = "", 0
-    with subprocess.Popen([*SEQGEN, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*SEQGEN, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         while piece := process.stdout.read(200):
             text = text + piece

@@ -10,23 +10,21 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
-import itertools
-import json
-import math
+import io
 import platform
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-
 from seqgen import __version__
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
+from seqgen.guarded import LARGEST_JSON, check_folder, load_json, open_file, read_file
 from seqgen.migrations import FORMAT, SETTLED, migrate
 from seqgen.modalities import MODALITIES
+from seqgen.plausible import check_corpus, check_files, check_metrics, check_record
 from seqgen.recipe import Recipe
+from seqgen.tensor_files import CHANGED, FLOATING, TensorFile
 from seqgen.tokenizers import TOKENIZERS, Tokenizer, alphabet_of
 
 if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqgen list` need not wait for it
@@ -36,13 +34,25 @@ if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqge
 
 RECALL = "recall"
 MANIFEST = "checkpoint.json"
+RESUME = "resume"
+"""The folder of training states in it."""
 METRICS, TIMING, LOSS_PLOT = "metrics.jsonl", "timing.jsonl", "loss.png"
 OWN = Path("checkpoints")
 """Where trainings write."""
 _PACKAGE = Path(__file__).parent
 SHIPPED = (_PACKAGE / "shipped", _PACKAGE.parent / "checkpoints" / "shipped")
 """Where the models lie that came with seqgen: in an installed package, in a checkout. Nothing is written there."""
-LARGEST_JSON = 64 << 20
+LARGEST_TOKENIZER = 16 << 20
+"""Bytes."""
+LARGEST_WEIGHT = 1e6
+"""Far beyond what training comes to; the sums of larger ones might not be finite."""
+LARGEST_LINES, MOST_LINES = 8 << 20, 50_000
+"""Bytes and records of a `.jsonl` file that are read."""
+LONGEST_REASON = 500
+"""Characters."""
+NOT_OF_RECIPE = "the weights are not of the shape that the recipe says"
+_LINE = 1 << 12
+"""Bytes of one record in it, at most."""
 
 
 def versions() -> dict[str, str]:
@@ -109,7 +119,10 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = _read_manifest(folder)
+        self._links = self.is_shipped  # as some installers of packages make them
+        if not self._links:
+            _check_folders(folder)
+        self.manifest = _read_manifest(folder, self._links)
 
     @property
     def name(self) -> str:
@@ -133,11 +146,12 @@ class Checkpoint:
             raise CheckpointError(
                 f"unknown tokenizer {kind!r}", where=str(self.folder), hint="A newer seqgen may know it."
             )
-        path = self.folder / self.manifest.tokenizer
         try:
-            return TOKENIZERS[kind].from_bytes(self._read(self.manifest.tokenizer))
-        except ValueError as error:
-            raise CheckpointError(f"not a tokenizer of kind {kind}: {error}", where=str(path)) from error
+            return TOKENIZERS[kind].from_bytes(self._read(self.manifest.tokenizer, LARGEST_TOKENIZER))
+        except (ValueError, OverflowError) as error:
+            raise CheckpointError(
+                f"not a tokenizer of kind {kind}: {_short(error)}", where=str(self.folder / self.manifest.tokenizer)
+            ) from error
 
     def load_model(self, tokenizer: Tokenizer, device: str = "cpu") -> Model:
         """The trained network in evaluation mode, its file verified before anything is allocated.
@@ -147,42 +161,40 @@ class Checkpoint:
             device: where the weights go.
         """
         import torch
-        from safetensors.torch import load as load_tensors
 
         from seqgen.models import MODELS
         from seqgen.models.recall import TABLE_SHAPE
 
-        path = self.folder / self.manifest.weights
-        try:
-            weights = load_tensors(self._read(self.manifest.weights))
-            recall = weights.pop(RECALL, None)
-        except SafetensorError as error:
-            raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
         self._check_network()
-        alphabet = alphabet_of(tokenizer)
-        with torch.device("meta"):
-            model = MODELS[self.manifest.model](alphabet, self.recipe.model)
-        wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-        misshapen = recall is not None and recall.shape != TABLE_SHAPE
-        if misshapen or {name: tensor.shape for name, tensor in weights.items()} != wanted:
-            raise CheckpointError(
-                "the weights are not of the shape that the recipe says", where=str(path), hint=self._other_shape()
-            )
-        tensors = [*weights.values(), *([] if recall is None else [recall])]
-        if not all(bool(tensor.isfinite().all()) for tensor in tensors):
-            raise CheckpointError(
-                "the weights hold numbers that are not finite", where=str(path), hint="Train or copy it again."
-            )
-        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
-        model.recall = None if recall is None else recall.float().to(device)
+        with self._tensors(self.manifest.weights) as file:
+            if self.recipe.model.layers > len(file.entries):
+                raise self._misshapen()  # and a network of so many is not even begun
+            with torch.device("meta"):
+                model = MODELS[self.manifest.model](alphabet_of(tokenizer), self.recipe.model)
+            wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+            shapes = {name: entry.shape for name, entry in file.entries.items()}
+            if shapes not in (wanted, {**wanted, RECALL: TABLE_SHAPE}):
+                raise self._misshapen()
+            if any(entry.dtype not in FLOATING for entry in file.entries.values()):
+                raise ValueError(f"the weights are of none of the types {', '.join(FLOATING)}")
+            weights = file.read(self.manifest.files.get(self.manifest.weights))
+            weights = {name: tensor.float() for name, tensor in weights.items()}
+            if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+                raise ValueError("the weights hold numbers that are not finite")
+            if any(float(tensor.abs().amax()) > LARGEST_WEIGHT for tensor in weights.values() if tensor.numel()):
+                raise ValueError("the weights hold numbers far beyond what training comes to")
+        recall = weights.pop(RECALL, None)
+        model.load_state_dict(weights, assign=True)
+        model.recall = None if recall is None else recall.to(device)
         return model.to(device).requires_grad_(False).eval()
 
-    def _other_shape(self) -> str:
-        """What to do where the weights do not fit."""
-        if self.manifest.format >= SETTLED:
-            return "Train or copy it again."
-        before = f"It is of format {self.manifest.format}, from before the networks were settled"
-        return f"{before}: train it again, --recipe {self.name}."
+    def _misshapen(self) -> CheckpointError:
+        """The weights are not of the shape that the recipe says."""
+        hint = "Train or copy it again."
+        if self.manifest.format < SETTLED:
+            before = f"It is of format {self.manifest.format}, from before the networks were settled"
+            hint = f"{before}: train it again, --recipe {self.name}."
+        return CheckpointError(NOT_OF_RECIPE, where=str(self.folder / self.manifest.weights), hint=hint)
 
     def _check_network(self) -> None:
         """Refuses a network that this seqgen cannot build."""
@@ -209,13 +221,8 @@ class Checkpoint:
 
     def parameters(self) -> int:
         """How many numbers the model has, from the header of its file."""
-        path = self.folder / self.manifest.weights
-        try:
-            with safe_open(path, framework="numpy") as file:
-                names = [name for name in file.keys() if name != RECALL]  # noqa: SIM118 - not a dict
-                return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"not a file of weights: {error}", where=str(path)) from error
+        with self._tensors(self.manifest.weights) as file:
+            return sum(entry.numbers for name, entry in file.entries.items() if name != RECALL)
 
     def training_state(self) -> TrainingState:
         """The newest training state; where its files were removed, the one before.
@@ -223,14 +230,18 @@ class Checkpoint:
         Raises:
             CheckpointError: there is none, or the newest is damaged.
         """
-        from safetensors.torch import load as load_tensors
-
         for tensors, values in reversed(self.manifest.states):
             if not ((self.folder / tensors).is_file() and (self.folder / values).is_file()):
                 continue
             try:
-                return TrainingState(load_tensors(self._read(tensors)), json.loads(self._read(values)))
-            except (CheckpointError, SafetensorError, ValueError) as error:
+                with self._tensors(tensors) as file:
+                    found = file.read(self.manifest.files.get(tensors))
+                    counters = load_json(self._read(values, LARGEST_JSON), finite=False)
+                    if not isinstance(counters, dict) or type(counters.get("step")) is not int:
+                        raise ValueError("it does not say its step")
+                _bound_length(counters, self.folder / METRICS)
+                return TrainingState(found, counters)
+            except (CheckpointError, ValueError) as error:
                 raise CheckpointError(
                     f"the newest training state is damaged: {error.what if isinstance(error, CheckpointError) else error}",
                     where=str(self.folder / tensors),
@@ -238,24 +249,34 @@ class Checkpoint:
                 ) from error
         raise CheckpointError("it holds no training state to go on from", where=str(self.folder))
 
-    def _read(self, name: str) -> bytes:
+    @contextlib.contextmanager
+    def _tensors(self, name: str) -> Iterator[TensorFile]:
+        """A file of tensors, open; what is wrong with it, also while it is used, becomes an error of this checkpoint."""
+        with _refused(self.folder / name), TensorFile(self.folder, name, self._links) as file:
+            yield file
+
+    def _read(self, name: str, most: int) -> bytes:
         """The bytes of a file that belongs to the checkpoint, if they are the ones that were written."""
-        path = self.folder / name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot be read: {error.strerror}",
-                where=str(path),
-                hint="The checkpoint is incomplete; copy the whole folder.",
-            ) from error
-        if hashlib.sha256(data).hexdigest() != self.manifest.files.get(name):
-            raise CheckpointError(
-                "the file was changed or cut short since it was written",
-                where=str(path),
-                hint="Copy the whole folder again.",
-            )
-        return data
+        with _refused(self.folder / name):
+            data = read_file(self.folder, name, most, self._links)
+            if hashlib.sha256(data).hexdigest() != self.manifest.files.get(name):
+                raise ValueError(CHANGED)
+            return data
+
+
+@contextlib.contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """What reading a file raises becomes an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            hint="The checkpoint is incomplete; copy the whole folder.",
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(_short(error), where=str(path), hint="Copy the whole folder again.") from error
 
 
 def find_checkpoint(name: str) -> Checkpoint:
@@ -313,21 +334,28 @@ def checkpoint_roots() -> list[Path]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a `.jsonl` file; a last line that was cut short is left out."""
-    records = []
-    with contextlib.suppress(FileNotFoundError):
-        for line in path.read_bytes().splitlines():
+    """The records of a `.jsonl` file; what is none, as a last line that was cut short, is left out, and what is beyond the
+    first 50,000."""
+    records: list[dict[str, Any]] = []
+    with contextlib.suppress(FileNotFoundError), open_file(path.parent, path.name) as file:
+        for line in io.BytesIO(file.read(LARGEST_LINES)):
             with contextlib.suppress(ValueError):
-                records.append(json.loads(line))
+                record = load_json(line, finite=False) if len(line) <= _LINE else None
+                if isinstance(record, dict) and record and not any(map(_is_container, record.values())):
+                    records.append(record)
+            if len(records) == MOST_LINES:
+                break
     return records
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _is_container(value: object) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _read_manifest(folder: Path, links: bool) -> Manifest:
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise CheckpointError("far too large to be what seqgen writes", where=str(path))
-        data = json.loads(path.read_bytes())
+        data = load_json(read_file(folder, MANIFEST, LARGEST_JSON, links), finite=False)
         if not isinstance(data, dict) or not isinstance(data.get("format"), int):
             raise CheckpointError("not a seqgen checkpoint", where=str(path))
         if not 0 < data["format"] <= FORMAT:
@@ -341,25 +369,25 @@ def _read_manifest(folder: Path) -> Manifest:
         _check_types(manifest)
         if manifest.recipe.corpus.kind not in MODALITIES:
             raise CheckpointError(
-                f"its kind {manifest.recipe.corpus.kind!r} is unknown",
+                f"its kind {manifest.recipe.corpus.kind!r:.80} is unknown",
                 where=str(path),
                 hint="A newer seqgen may know it.",
             )
-        for name in (
-            manifest.weights,
-            manifest.tokenizer,
-            *manifest.files,
-            *(name for pair in manifest.states for name in pair),
-        ):
-            if not re.fullmatch(r"(resume/)?[\w-]+\.\w+", name):
-                raise CheckpointError(f"it names a file {name!r}, which cannot belong to it", where=str(path))
+        check_files(manifest.weights, manifest.tokenizer, manifest.states, manifest.files)
+        check_corpus(manifest.corpus)
+        if tokenizer := TOKENIZERS.get(manifest.recipe.tokenizer.kind):
+            check_metrics(manifest.metrics, tokenizer.unit)
+        check_record("versions", manifest.versions, str)
+        check_record("budget", manifest.budget, float)
         return manifest
     except CheckpointError:
         raise
     except OSError as error:
         raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (ValueError, TypeError, KeyError, RecursionError, UsageError) as error:
-        raise CheckpointError(f"damaged: {error}", where=str(path), hint="Copy the whole folder again.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, UsageError) as error:
+        raise CheckpointError(
+            f"damaged: {_short(error)}", where=str(path), hint="Copy the whole folder again."
+        ) from error
 
 
 def _check_types(manifest: Manifest) -> None:
@@ -367,14 +395,40 @@ def _check_types(manifest: Manifest) -> None:
 
     Raises:
         TypeError: the first field that is.
+        ValueError: a number that counts something is negative.
     """
+    made = Manifest(manifest.recipe)
     for field_ in dataclasses.fields(Manifest):
-        made = Manifest(manifest.recipe)
         if type(getattr(manifest, field_.name)) is not type(getattr(made, field_.name)):
             raise TypeError(f"{field_.name} is of the wrong type")
-    texts = [manifest.corpus.get("entry", ""), manifest.corpus.get("digest", ""), *manifest.files.values()]
-    pairs_are_pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in manifest.states)
-    if not pairs_are_pairs or not all(isinstance(text, str) for text in [*texts, *itertools.chain(*manifest.states)]):
-        raise TypeError("a name is not text")
-    if not re.fullmatch(r"[0-9a-f]*", manifest.corpus.get("entry", "")):
-        raise TypeError("corpus.entry cannot be one of the cache's")
+    if manifest.step < 0 or manifest.format < 1:
+        raise ValueError("its step or its format is negative")
+
+
+def _check_folders(folder: Path) -> None:
+    """Refuses a folder that holds links, or anything else that to write there would go astray by.
+
+    Raises:
+        CheckpointError: what is wrong with it.
+    """
+    for each in (folder, folder / RESUME):
+        try:
+            check_folder(each)
+        except OSError as error:
+            if each == folder or not isinstance(error, FileNotFoundError):
+                raise CheckpointError(f"cannot be read: {error.strerror}", where=str(each)) from error
+        except ValueError as error:
+            raise CheckpointError(str(error), where=str(each), hint="Copy what it should be to its place.") from error
+
+
+def _bound_length(counters: dict[str, Any], path: Path) -> None:
+    """Lets a state remember no more of a file than there is: it would be made that long."""
+    length = counters.get("metrics_length")
+    if isinstance(length, int) and path.is_file():
+        counters["metrics_length"] = min(length, path.stat().st_size)
+
+
+def _short(error: Exception) -> str:
+    """What is wrong, where a file from elsewhere may have made it as long as it liked."""
+    text = str(error)
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

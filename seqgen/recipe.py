@@ -31,6 +31,16 @@ GRIDS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """Steps that a quarter note can be divided into."""
 LONGEST_SHOWN = 100
 """Characters of a value that an error shows."""
+MOST_SYMBOLS = 1 << 18
+"""In a vocabulary: more than there are characters in Unicode."""
+MOST_LAYERS = 256
+WIDEST = 1 << 16
+"""Units of a layer, numbers of an embedding."""
+MOST_LANES = 1 << 16
+MOST_THREADS = 1 << 12
+MOST_ITERATIONS = 100
+MOST_STEPS = 1 << 40
+"""Of a run; and symbols or looks, wherever a setting counts them."""
 RANDOM_SEEDS = 1 << 63
 """How many there are: what torch's generators and TOML's integers hold."""
 
@@ -122,6 +132,8 @@ class TokenizerSettings:
     def __post_init__(self) -> None:
         _at_least(1, tokenizer__min_count=self.min_count, tokenizer__max_size=self.max_size)
         _at_least(300, tokenizer__vocabulary=self.vocabulary)
+        _at_most(MOST_SYMBOLS, tokenizer__max_size=self.max_size, tokenizer__vocabulary=self.vocabulary)
+        _at_most(RANDOM_SEEDS, tokenizer__min_count=self.min_count)
         if not 1 <= self.voices <= MOST_VOICES:
             raise UsageError(f"tokenizer.voices={self.voices} is not from 1 to {MOST_VOICES}")
         if self.grid not in GRIDS:
@@ -168,6 +180,8 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         _at_least(1, model__layers=self.layers, model__hidden=self.hidden, model__embedding=self.embedding)
+        _at_most(MOST_LAYERS, model__layers=self.layers)
+        _at_most(WIDEST, model__hidden=self.hidden, model__embedding=self.embedding)
         for name in ("embedding", "input", "hidden", "output", "weight", "message"):
             value = getattr(self, f"{name}_dropout")
             if not 0 <= value < 1:
@@ -256,6 +270,19 @@ class TrainingSettings:
             training__weight_decay=self.weight_decay,
             training__random_seed=self.random_seed,
             training__orthogonal_iterations=self.orthogonal_iterations,
+        )
+        _at_most(MOST_ITERATIONS, training__orthogonal_iterations=self.orthogonal_iterations)
+        _at_most(MOST_THREADS, training__threads=self.threads)
+        _at_most(MOST_LANES, training__lanes=self.lanes)
+        _at_most(
+            MOST_STEPS,
+            training__steps=self.steps,
+            training__window=self.window,
+            training__batch_symbols=self.batch_symbols,
+            training__evaluate_every=self.evaluate_every,
+            training__evaluate_symbols=self.evaluate_symbols,
+            training__patience=self.patience,
+            training__recall_symbols=self.recall_symbols,
         )
         if self.random_seed >= RANDOM_SEEDS:
             raise UsageError(f"training.random_seed={self.random_seed} is not below 2 to the power of 63")
@@ -488,3 +515,9 @@ def _at_least(least: int, **values: float) -> None:
     for name, value in values.items():
         if not value >= least:
             raise UsageError(f"{name.replace('__', '.')}={value} is below {least}")
+
+
+def _at_most(most: int, **values: int) -> None:
+    for name, value in values.items():
+        if not value <= most:
+            raise UsageError(f"{name.replace('__', '.')}={value} is above {most}")

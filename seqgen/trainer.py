@@ -11,18 +11,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqgen.alphabet import Registers
 from seqgen.checkpoint import TrainingState
 from seqgen.corpus import Corpus
-from seqgen.errors import TrainingError
+from seqgen.errors import CheckpointError, TrainingError, UsageError
 from seqgen.evaluation import validation_nats
 from seqgen.feeds import FEEDS
 from seqgen.inheritance import Inheritance
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Model
-from seqgen.optimizers import OPTIMIZERS
+from seqgen.optimizers import OPTIMIZERS, Muon
 from seqgen.pacing import Course
-from seqgen.recipe import Recipe
+from seqgen.recipe import MOST_STEPS, Recipe
 from seqgen.tokenizers import alphabet_of
+
+REMEMBERED: dict[type[torch.optim.Optimizer], set[str]] = {
+    Muon: {"momentum"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+}
+"""What an optimiser knows of each parameter."""
 
 
 @dataclass
@@ -176,22 +183,40 @@ class Trainer:
     def state(self) -> TrainingState:
         """All that `restore` needs."""
         groups = {
-            "model": self.model.state_dict(),
-            "averaged": self.averaged,
-            "best": self.best,
-            "hidden": self.hidden.tensors(),
-            "noise": {"state": self.noise.get_state()},
+            **self._groups(),
             **{f"optimizer{number}": _pack(optimizer) for number, optimizer in enumerate(self.optimizers)},
         }
         tensors = {f"{group}/{name}": tensor for group, members in groups.items() for name, tensor in members.items()}
         return TrainingState(tensors, dataclasses.asdict(self.counters))
 
     def restore(self, state: TrainingState) -> None:
-        """Goes back to where `state()` was taken."""
+        """Goes back to where `state()` was taken.
+
+        Raises:
+            CheckpointError: it was taken of another run, or is damaged. Then this one is as it was, or to be thrown away.
+        """
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, UsageError) as error:
+            raise CheckpointError(
+                f"the training state does not belong to this run: {error!s:.300}",
+                hint="Remove its files to go on from the state before it, or train anew.",
+            ) from error
+
+    def _restore(self, state: TrainingState) -> None:
         groups: dict[str, dict[str, Tensor]] = {}
         for name, tensor in state.tensors.items():
             group, _, member = name.partition("/")
             groups.setdefault(group, {})[member] = tensor
+        counters = self._counters(state.values)
+        recipe = self.recipe.replace(steps=counters.steps, schedule=counters.schedule)
+        if counters.step > counters.steps:
+            raise ValueError("it is beyond its last step")
+        for name, own in self._groups().items():
+            _check_alike(groups.get(name, {}), own, name)
+        _check_registers(groups.get("hidden", {}), alphabet_of(self.corpus.tokenizer).registers)
+        for number, optimizer in enumerate(self.optimizers):
+            _check_optimizer(groups.get(f"optimizer{number}", {}), optimizer)
         self.model.load_state_dict(groups["model"])
         device = self.recipe.training.device
         self.averaged = {name: tensor.to(device) for name, tensor in groups["averaged"].items()}
@@ -200,9 +225,33 @@ class Trainer:
         self.noise.set_state(groups["noise"]["state"])
         for number, optimizer in enumerate(self.optimizers):
             _unpack(optimizer, groups.get(f"optimizer{number}", {}))
-        values: dict[str, Any] = dict(state.values)
-        self.counters = Counters(**{**values, "schedule": tuple(tuple(segment) for segment in values["schedule"])})
-        self.recipe = self.recipe.replace(steps=self.counters.steps, schedule=self.counters.schedule)
+        self.counters, self.recipe = counters, recipe
+
+    def _groups(self) -> dict[str, dict[str, Tensor]]:
+        """The tensors of which a state of this run has the same, in groups."""
+        return {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged,
+            "best": self.best,
+            "hidden": self.hidden.tensors(),
+            "noise": {"state": self.noise.get_state()},
+        }
+
+    def _counters(self, values: dict[str, Any]) -> Counters:
+        """The counters that a state holds, each of its type and in its range."""
+        counters = Counters(**{**values, "schedule": tuple(tuple(segment) for segment in values["schedule"])})
+        for field in dataclasses.fields(Counters):
+            value: Any = getattr(counters, field.name)
+            kind = type(field.default)
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ValueError(f"{field.name} is of the wrong type")
+            if isinstance(value, int) and kind is int and not 0 <= value <= MOST_STEPS:
+                raise ValueError(f"{field.name} is out of range")
+        if not all(isinstance(number, int | float) for segment in counters.schedule for number in segment):
+            raise ValueError("its schedule holds what is no number")
+        if counters.window > self.feed.steps_per_epoch:
+            raise ValueError("it stands behind the end of the text")
+        return counters
 
     def _update(self, rate: float) -> None:
         settings = self.recipe.training
@@ -214,6 +263,39 @@ class Trainer:
         decay = min(settings.averaging, taken / (10 + taken)) if settings.averaging else 0.0
         current = self.model.state_dict()
         torch._foreach_lerp_(list(self.averaged.values()), [current[name] for name in self.averaged], 1 - decay)
+
+
+def _check_alike(found: dict[str, Tensor], own: dict[str, Tensor], what: str) -> None:
+    """Refuses, with a ValueError, tensors that could not stand in the places of a run's own."""
+    if {name: (tensor.shape, tensor.dtype) for name, tensor in found.items()} != {
+        name: (tensor.shape, tensor.dtype) for name, tensor in own.items()
+    }:
+        raise ValueError(f"{what} is of another shape")
+
+
+def _check_registers(hidden: dict[str, Tensor], registers: Registers | None) -> None:
+    """The same for what stands in registers: tables are read by it."""
+    for name, tensor in hidden.items():
+        if registers and name.startswith("registers."):
+            most = tensor.new_tensor(registers.sizes[: tensor.shape[-1]])
+            if not bool(((tensor >= 0) & (tensor < most)).all()):
+                raise ValueError("a register holds what it cannot")
+
+
+def _check_optimizer(found: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    """The same for what an optimiser remembers of each parameter: nothing, or all that it does."""
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    members: dict[str, set[str]] = {}
+    for key, tensor in found.items():
+        index, _, name = key.partition("/")
+        if not (index.isdecimal() and index.isascii() and len(index) < 8 and int(index) < len(params)):
+            raise ValueError("an optimiser is of other parameters")
+        members.setdefault(index, set()).add(name)
+        shape = () if name == "step" else params[int(index)].shape
+        if tensor.shape != shape or tensor.dtype != torch.float32:
+            raise ValueError("what an optimiser remembers is of another shape")
+    if any(names != REMEMBERED[type(optimizer)] for names in members.values()):
+        raise ValueError("an optimiser remembers other things")
 
 
 def _pack(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -63,7 +63,7 @@ def test_equal_weights_are_equal_files(trained: Path) -> None:
     [
         (lambda folder: one(folder, "model-*").unlink(), "cannot be read"),
         (lambda folder: one(folder, "tokenizer-*").unlink(), "cannot be read"),
-        (lambda folder: os.truncate(one(folder, "model-*"), 100), "changed or cut short"),
+        (lambda folder: os.truncate(one(folder, "model-*"), 100), "cut short"),
         (lambda folder: one(folder, "tokenizer-*").write_text("{}"), "changed or cut short"),
         (lambda folder: (folder / MANIFEST).write_text("{"), "damaged"),
         (lambda folder: (folder / MANIFEST).write_text("[]"), "not a seqgen checkpoint"),
@@ -114,7 +114,7 @@ def test_a_network_that_is_not_known_is_refused(
 
 def test_a_recipe_of_absurd_size_is_refused_before_memory_is_taken(copy: Path) -> None:
     edit(copy, lambda data: data["recipe"]["model"].update(hidden=10**7))
-    with pytest.raises(CheckpointError, match="shape"):
+    with pytest.raises(CheckpointError, match="hidden"):
         seqgen.load(copy)
 
 

@@ -17,6 +17,8 @@ from seqgen.tokenizers import DOCUMENT, TOKENIZERS, alphabet_of
 
 VALID = {
     "unit": "bits_per_character",
+    "symbols": 1000,
+    "characters": 1000,
     "bits_per_character": 1.87,
     "bits_per_character_without_recall": 2.05,
     "baselines": {},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fuzz.checkpoint import CHECKPOINT
 from fuzz.corpora import CORPORA
 from fuzz.mail import MAIL
 from fuzz.music import MUSIC
@@ -11,6 +12,7 @@ from fuzz.sessions import SESSIONS
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
+    CHECKPOINT.name: CHECKPOINT,
     CORPORA.name: CORPORA,
     MAIL.name: MAIL,
     MUSIC.name: MUSIC,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqgen.errors import DataError, UsageError
+from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.modalities.base import Modality
 from seqgen.scores import notation
 from seqgen.scores.piece import FINAL, HIGHEST, LOWEST, Piece, Tempo
@@ -27,6 +27,8 @@ TINY = "tinynotation:"
 """How a seed in music21's TinyNotation begins."""
 ROLL = 16
 """Lines of a piano roll."""
+WORDS_MISSING = (KeyError, ValueError, IndexError, TypeError, ArithmeticError)
+"""What a guide raises that does not find the words that every vocabulary has which seqgen makes."""
 
 
 class Composition:
@@ -42,6 +44,7 @@ class Composition:
     Raises:
         DataError: the seed is no music.
         UsageError: what is wanted cannot be had of this model.
+        CheckpointError: the words of its tokenizer do not suffice.
     """
 
     def __init__(
@@ -53,7 +56,10 @@ class Composition:
                 raise UsageError(f"--{option} is for text; music ends at --bars or -n", hint=f"Leave --{option} out.")
         assert isinstance(tokenizer, ScoreTokenizer)
         self._tokenizer, self._limits, self.seed = tokenizer, limits, seed
-        self._guide = tokenizer.guide(_wanted(limits, parse_seed(seed)))
+        try:
+            self._guide = tokenizer.guide(_wanted(limits, parse_seed(seed)))
+        except WORDS_MISSING as error:
+            raise _unfit(error) from error
         self.ids = array("i")
         self.stopped_by: str | None = "length" if limits.length == 0 else None
 
@@ -62,8 +68,18 @@ class Composition:
         return self.whole if self.is_done() else ""
 
     def allowed(self) -> npt.NDArray[np.bool_]:
-        """What the guide allows."""
-        return self._guide.allowed()
+        """What the guide allows.
+
+        Raises:
+            CheckpointError: nothing, or it misses a word: the tokenizer is none that seqgen has made.
+        """
+        try:
+            mask = self._guide.allowed()
+        except WORDS_MISSING as error:
+            raise _unfit(error) from error
+        if not mask.any():
+            raise _unfit("none may come next")
+        return mask
 
     def is_free(self) -> bool:
         """Never: the guide is to be asked each time."""
@@ -81,7 +97,10 @@ class Composition:
             self.stopped_by = "bars" if self._limits.bars else "document"
         else:
             self.ids.append(symbol)
-            self._guide.feed(symbol)
+            try:
+                self._guide.feed(symbol)
+            except WORDS_MISSING as error:
+                raise _unfit(error) from error
             if self._limits.length is not None and self._guide.notes >= self._limits.length and self._guide.is_whole():
                 self.stopped_by = "length"
         return self.whole if self.is_done() else ""
@@ -218,3 +237,10 @@ def _wanted(limits: Limits, seed: Piece | None) -> Wanted:
     ends = limits.bars is None and limits.length is None and seed is not None
     whole = ends and seed is not None and any(mark.sign == FINAL for mark in seed.marks)
     return Wanted(seed, limits.bars, key, metre, pitches, ends_with_seed=whole)
+
+
+def _unfit(reason: object) -> CheckpointError:
+    return CheckpointError(
+        f"with the words of its tokenizer no music can be made: {reason!s:.200}",
+        hint="Copy the whole checkpoint again.",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.alphabet import Alphabet, Registers
+from seqgen.guarded import load_json
 from seqgen.recipe import TokenizerSettings
 from seqgen.units import BITS_PER_CHARACTER, Unit
 
@@ -321,12 +321,9 @@ def read_object(data: bytes) -> dict[str, Any]:
     """The JSON object in a tokenizer's file.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or none that seqgen would write.
     """
-    try:
-        value = json.loads(data)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    value = load_json(data)
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from seqgen.recipe import TokenizerSettings
+from seqgen.recipe import MOST_SYMBOLS, TokenizerSettings
 from seqgen.tokenizers.base import (
     DOCUMENT,
     Ids,
@@ -131,6 +131,8 @@ class CharacterTokenizer(TextTokenizer):
         points = read_object(data).get("code_points")
         if not isinstance(points, list) or not all(type(point) is int and 0 <= point < CODE_POINTS for point in points):
             raise ValueError("code_points is not a list of Unicode code points")
+        if len(points) > MOST_SYMBOLS:
+            raise ValueError(f"there are more than {MOST_SYMBOLS:,} characters")
         return cls("".join(map(chr, points)))
 
     def _encode_block(self, text: str) -> Ids:

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.errors import UsageError
-from seqgen.recipe import TokenizerSettings
+from seqgen.recipe import GRIDS, TokenizerSettings
 from seqgen.scores.piece import HIGHEST, LOWEST, TICKS, Note, Part, Piece
 from seqgen.scores.pitches import name_pitch
 from seqgen.tokenizers.base import DOCUMENT
 from seqgen.tokenizers.grid import round_to
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
+from seqgen.tokenizers.soundness import check_about, list_of, whole
 
 STEP = "step"
+PITCH = whole(LOWEST, HIGHEST)
 
 
 class FramesTokenizer(ScoreTokenizer):
@@ -33,9 +35,11 @@ class FramesTokenizer(ScoreTokenizer):
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
         super().__init__(words, about)
+        check_about(about, grid=lambda grid: whole(1, max(GRIDS))(grid) and grid in GRIDS, range=list_of(PITCH, 2))
+        if STEP not in self.ids:
+            raise ValueError("no word for a step")
         self.step = TICKS // int(about["grid"])
-        low, high = about["range"]
-        self.range = (int(low), int(high))
+        self.range: tuple[int, int] = (about["range"][0], about["range"][1])
 
     @classmethod
     def build_from(cls, pieces: Iterable[Piece], settings: TokenizerSettings) -> Self:

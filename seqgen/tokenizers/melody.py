@@ -23,6 +23,7 @@ from seqgen.scores.pitches import name_key, name_pitch, parse_key
 from seqgen.tokenizers.base import Ids
 from seqgen.tokenizers.grid import COUNTED_DOWN, OFF_GRID
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
+from seqgen.tokenizers.soundness import LONGEST, check_about, is_flag, list_of, whole
 from seqgen.tokenizers.tune_words import (
     BAR,
     GRID,
@@ -40,6 +41,9 @@ from seqgen.tokenizers.tune_words import (
     read_words,
 )
 from seqgen.tokenizers.tunes import MelodyGuide
+
+MOST_LENGTHS = 2000
+"""A guide goes through all of them to see what fills a bar."""
 
 
 class MelodyTokenizer(ScoreTokenizer):
@@ -66,11 +70,21 @@ class MelodyTokenizer(ScoreTokenizer):
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
         super().__init__(words, about)
-        low, high = about["range"]
-        self.range = (int(low), int(high))
+        check_about(
+            about,
+            range=list_of(whole(LOWEST, HIGHEST), 2),
+            longest=whole(0, LONGEST),
+            shortest=whole(1, LONGEST),
+            changes=is_flag,
+            restarts=is_flag,
+            program=whole(0, 127),
+        )
+        self.range = (about["range"][0], about["range"][1])
         self.lengths = sorted(int(word.partition(" ")[2]) for word in self.words if word.startswith(f"{LENGTH} "))
         if self.lengths[:1] != [1]:
             raise ValueError("no word for the shortest length")
+        if len(self.lengths) > MOST_LENGTHS:
+            raise ValueError(f"there are more than {MOST_LENGTHS:,} lengths")
 
     @classmethod
     def build_from(cls, pieces: Iterable[Piece], settings: TokenizerSettings) -> Self:

@@ -65,6 +65,8 @@ class NotesTokenizer(ScoreTokenizer):
         unknown = set(words) - self.coding.words()
         if unknown:
             raise ValueError(f"{min(unknown)!r} is no word of {self.name}")
+        if missing := set(self.base_words()) - set(words):
+            raise ValueError(f"{min(missing)!r} is missing")
         check(about)
         self.range: tuple[int, int] = (about["range"][0], about["range"][1])
         self.longest: int = about["longest"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from seqgen.recipe import TokenizerSettings
+from seqgen.recipe import MOST_SYMBOLS, TokenizerSettings
 from seqgen.tokenizers import trials
 from seqgen.tokenizers.base import (
     DOCUMENT,
@@ -33,6 +33,7 @@ from seqgen.tokenizers.base import (
     text_of,
 )
 from seqgen.tokenizers.bytes import BYTE_KEYS, ByteDecoder
+from seqgen.tokenizers.piece_models import check_model
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
@@ -51,8 +52,8 @@ TEXT_FOR_A_PIECE = 32
 """Characters of text for each piece that is learned, at least: one seen but a few times is noise."""
 BATCH = 10_000
 """Lines that are encoded at once."""
-LARGEST_MODEL = 64 << 20
-"""Bytes."""
+LARGEST_MODEL = 16 << 20
+"""Bytes: three times what the largest vocabulary takes."""
 
 WORD_MARK, UNKNOWN_MARK = "\u2581", "\u2585"
 """Sentencepiece writes a space as the first, and lets the second into no piece."""
@@ -179,6 +180,7 @@ class PieceTokenizer(TextTokenizer):
         """
         if len(data) > LARGEST_MODEL:
             raise ValueError("far too large to be a model that seqgen writes")
+        check_model(data, MOST_SYMBOLS)
         trials.check(cls.name, data)
         return cls(data)
 

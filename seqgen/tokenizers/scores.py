@@ -36,6 +36,7 @@ from seqgen.tokenizers.base import (
     read_object,
 )
 from seqgen.tokenizers.grid import round_to
+from seqgen.tokenizers.soundness import MOST_CELLS, MOST_WORDS, try_out
 from seqgen.units import NATS_PER_NOTE
 
 TRANSPOSITIONS = range(-6, 6)
@@ -334,10 +335,18 @@ class ScoreTokenizer(ABC):
         words = about.pop("words", None)
         if not isinstance(words, list) or not all(type(word) is str and cls.pattern.fullmatch(word) for word in words):
             raise ValueError(f"words is not a list of words of {cls.name}")
+        if not 0 < len(words) <= MOST_WORDS:
+            raise ValueError(f"there are no words, or more than {MOST_WORDS:,}")
         try:
-            return cls(words, about)
-        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            tokenizer = cls(words, about)
+            names = set(itertools.chain.from_iterable(tokenizer.parts()))
+            if len(names) * len(words) > MOST_CELLS:
+                raise ValueError("its words are made of far too many parts")
+            tokenizer.registers()
+            try_out(lambda: tokenizer.guide(Wanted()))
+        except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError, DataError) as error:
             raise ValueError(f"what it must know is missing or wrong: {error}") from error
+        return tokenizer
 
     def wanted_head(self, wanted: Wanted, step: int) -> dict[str, str]:
         """The words of key, metre and pickup that are wanted, by the user or by the seed; `step`: ticks of the grid.

@@ -6,6 +6,7 @@ spelled in half-bytes (see `spelling`), so that any text comes back as it was.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -14,12 +15,14 @@ from typing import Self
 
 import numpy as np
 
-from seqgen.recipe import TokenizerSettings
+from seqgen.recipe import MOST_SYMBOLS, TokenizerSettings
 from seqgen.tokenizers.base import Ids, Opening, TextTokenizer, as_array, bytes_of, encode_each, id_type, read_object
 from seqgen.tokenizers.spelling import FIRST_KNOWN, SPELLING_KEYS, SpellingDecoder, spell, spelled_before, unspell
 
 LONGEST = 256
 """Characters of a symbol; a longer one never gets an id."""
+LARGEST = 7 << 20
+"""Bytes of all symbols in a file: those beyond get no id, or it could not be read again."""
 _IMPLIED = " "
 _MARK = b"\0"
 """Stands on both sides of each symbol where texts are looked for among them."""
@@ -126,6 +129,8 @@ class SymbolTokenizer(TextTokenizer):
         symbols = read_object(data).get("symbols")
         if not isinstance(symbols, list) or not all(type(each) is str and _can_be_known(each) for each in symbols):
             raise ValueError("symbols is not a list of texts without whitespace")
+        if len(symbols) > MOST_SYMBOLS:
+            raise ValueError(f"there are more than {MOST_SYMBOLS:,} symbols")
         return cls(symbols)
 
 
@@ -139,7 +144,9 @@ def _count(texts: Iterable[str]) -> Counter[str]:
 
 def _most_frequent(counts: Counter[str], min_count: int, limit: int) -> list[str]:
     frequent = [symbol for symbol, count in counts.items() if count >= min_count and _can_be_known(symbol)]
-    return sorted(sorted(frequent, key=lambda symbol: (-counts[symbol], symbol))[:limit])
+    kept = sorted(frequent, key=lambda symbol: (-counts[symbol], symbol))[:limit]
+    room = itertools.accumulate(len(json.dumps(symbol, ensure_ascii=False).encode()) + 2 for symbol in kept)
+    return sorted(symbol for symbol, taken in zip(kept, room, strict=True) if taken <= LARGEST)
 
 
 def _can_be_known(symbol: str) -> bool:

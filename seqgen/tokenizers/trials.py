@@ -16,13 +16,32 @@ import platformdirs
 
 PATIENCE = 60.0
 """Seconds that the other process may take."""
+MEGABYTES = 150
+"""By which it may grow, where the system can say that: this one would grow as much."""
 _WORKER = """
-import sys
+import contextlib, os, sys
 from seqgen.tokenizers import TOKENIZERS
+make, most, data = TOKENIZERS[sys.argv[1]], int(sys.argv[2]) << 20, sys.stdin.buffer.read()
+with contextlib.suppress(ImportError, OSError, ValueError):
+    import resource
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/statm") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 4 * most, now + 4 * most))
+def peak():
+    with contextlib.suppress(ImportError):
+        import resource
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return 0
+before = peak()
 try:
-    TOKENIZERS[sys.argv[1]](sys.stdin.buffer.read())
+    make(data)
 except ValueError as error:
     sys.exit(str(error))
+except MemoryError:
+    sys.exit("it takes too much memory")
+if peak() - before > most:
+    sys.exit("it takes too much memory")
 """
 _PACKAGE = Path(__file__).parents[2]
 
@@ -41,7 +60,7 @@ def check(kind: str, data: bytes) -> None:
         if _known(data).exists():
             return
     # -P and the paths: the worker finds the modules that we found, and none that lies in the working folder by chance.
-    command = [sys.executable, "-P", "-c", _WORKER, kind]
+    command = [sys.executable, "-P", "-c", _WORKER, kind, str(MEGABYTES)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGE), *filter(None, sys.path)])}
     try:
         done = subprocess.run(  # noqa: S603 - our own Python, our own code
@@ -53,7 +72,7 @@ def check(kind: str, data: bytes) -> None:
         raise ValueError(f"it could not be tried out: {error}") from error
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ValueError(lines[-1] if done.returncode == 1 and lines else "it crashes the library that reads it")
+        raise ValueError(lines[-1][:300] if done.returncode == 1 and lines else "it crashes the library that reads it")
     remember(data)
 
 

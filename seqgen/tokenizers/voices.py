@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seqgen.alphabet import NOBODY, Meaning
-from seqgen.recipe import TokenizerSettings
-from seqgen.scores.notation import write_length
+from seqgen.recipe import GRIDS, MOST_VOICES, TokenizerSettings
+from seqgen.scores.notation import parse_metre, write_length
 from seqgen.scores.piece import COMMON_TIME, HIGHEST, LOWEST, TICKS, Piece
 from seqgen.scores.pitches import name_key, name_pitch, parse_key
 from seqgen.tokenizers.grid import (
@@ -39,6 +39,7 @@ from seqgen.tokenizers.grid import (
     is_event,
 )
 from seqgen.tokenizers.scores import BEYOND, ScoreTokenizer, Wanted
+from seqgen.tokenizers.soundness import LONGEST, check_about, is_flag, list_of, whole
 from seqgen.tokenizers.voice_reading import VoicesReader
 from seqgen.tokenizers.voice_seeds import voice_order
 from seqgen.tokenizers.voicing import VoicesGuide
@@ -67,19 +68,32 @@ class VoicesTokenizer(ScoreTokenizer):
 
     def __init__(self, words: Sequence[str], about: dict[str, Any]) -> None:
         super().__init__(words, about)
+        voices = about.get("voices")
+        check_about(
+            about,
+            voices=whole(1, MOST_VOICES),
+            grid=lambda grid: whole(1, max(GRIDS))(grid) and grid in GRIDS,
+            held=is_flag,
+            counted=whole(1, 999),
+            longest=whole(0, LONGEST),
+            changes=is_flag,
+            open=list_of(lambda head: head in ("key", "metre")),
+            names=list_of(lambda name: isinstance(name, str), voices),
+            programs=list_of(whole(0, 127), voices),
+            ranges=list_of(list_of(whole(LOWEST, HIGHEST), 2), voices),
+        )
         self.voices, self.held = int(about["voices"]), bool(about["held"])
         self.step, self.counted = TICKS // int(about["grid"]), int(about["counted"])
         self.order = voice_order(self.voices)
-        self.ranges: list[tuple[int, int]] = [(int(low), int(high)) for low, high in about["ranges"]]
-        if len(self.ranges) != self.voices or TICKS % int(about["grid"]):
-            raise ValueError("voices, ranges and grid do not fit each other")
-        names, programs = about["names"], about["programs"]
-        initials = [str(name)[:1].upper() for name in names]
+        self.ranges: list[tuple[int, int]] = [(low, high) for low, high in about["ranges"]]
+        initials = [str(name)[:1].upper() for name in about["names"]]
         distinct = len(set(initials)) == self.voices and all(initials)
         self._initials = initials if distinct else [str(voice + 1) for voice in range(self.voices)]
-        known = [type(name) is str and program in range(128) for name, program in zip(names, programs, strict=True)]
-        if len(known) != self.voices or not all(known) or not {"longest", "open", "changes"} <= about.keys():
-            raise ValueError("names, programs or what else it must know are missing or wrong")
+        for head, _, value in (word.partition(" ") for word in self.words):
+            if head.isdigit() and int(head) >= self.voices:
+                raise ValueError(f"it has words for more than {self.voices} voices")
+            if head == "metre" and value != "?" and parse_metre(value).bar % self.step:
+                raise ValueError(f"a metre of {value} does not fit the grid")
 
     @classmethod
     def build_from(cls, pieces: Iterable[Piece], settings: TokenizerSettings) -> Self:
