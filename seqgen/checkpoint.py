@@ -149,8 +149,9 @@ class Checkpoint:
         try:
             return TOKENIZERS[kind].from_bytes(self._read(self.manifest.tokenizer, LARGEST_TOKENIZER))
         except (ValueError, OverflowError) as error:
+            where = str(self.folder / self.manifest.tokenizer)
             raise CheckpointError(
-                f"not a tokenizer of kind {kind}: {_short(error)}", where=str(self.folder / self.manifest.tokenizer)
+                f"not a tokenizer of kind {kind}: {_short(error)}", where=where, hint=self._remedy()
             ) from error
 
     def load_model(self, tokenizer: Tokenizer, device: str = "cpu") -> Model:
@@ -190,11 +191,14 @@ class Checkpoint:
 
     def _misshapen(self) -> CheckpointError:
         """The weights are not of the shape that the recipe says."""
-        hint = "Train or copy it again."
-        if self.manifest.format < SETTLED:
-            before = f"It is of format {self.manifest.format}, from before the networks were settled"
-            hint = f"{before}: train it again, --recipe {self.name}."
-        return CheckpointError(NOT_OF_RECIPE, where=str(self.folder / self.manifest.weights), hint=hint)
+        return CheckpointError(NOT_OF_RECIPE, where=str(self.folder / self.manifest.weights), hint=self._remedy())
+
+    def _remedy(self) -> str:
+        """What to do where weights or symbols are not what this seqgen makes of the recipe."""
+        if self.manifest.format >= SETTLED:
+            return "Train or copy it again."
+        before = f"It is of format {self.manifest.format}, from before networks and symbols were settled"
+        return f"{before}: train it again, --recipe {self.name}."
 
     def _check_network(self) -> None:
         """Refuses a network that this seqgen cannot build."""

@@ -99,6 +99,7 @@ def at_terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
     monkeypatch.setenv("SEQGEN_CACHE", str(home / "cache"))  # what is compiled is compiled once
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")  # rich remembers how it has shown a colour
     monkeypatch.delenv("NO_COLOR", raising=False)
 
     def say(*arguments: str, typed: str = "") -> tuple[int, str, str]:

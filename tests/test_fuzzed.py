@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.errors import UsageError
+from seqgen.errors import DataError, UsageError
 from seqgen.recipe import LONGEST_SHOWN, Recipe, parse_assignment, read_recipe
 from seqgen.replying import LONGEST_REPLY, ReplySettings
 from seqgen.scores.from_sheets import MOST_IN_A_BAR
@@ -58,6 +58,13 @@ def test_a_note_altered_beyond_all_pitches_is_left_out(alteration: str) -> None:
 def test_a_tempo_of_beats_without_a_length_says_nothing(tempo: str) -> None:
     piece = read_abc(f"X:1\nM:4/4\nL:1/4\n{tempo}\nK:C\nCDEF|")
     assert (items(piece.parts[0]), piece.tempos) == ("C4 D4 E4 F4", ())
+
+
+@pytest.mark.parametrize("fifths", ["4294967296", "-999999999999999999999999999999"])
+def test_a_key_of_more_sharps_than_there_are_is_refused_at_once(fifths: str) -> None:
+    keyed = xml(measure(1, f"<attributes><key><fifths>{fifths}</fifths></key></attributes>", note("C4", 4)))
+    with pytest.raises(DataError, match=r"a key of \d{10,12} sharps or flats"):
+        read_xml(keyed)
 
 
 @pytest.mark.parametrize(("metre", "beats"), [("1e999", 1999), ('6"B9d|1 {g', 691), ("  1 000", 1000)])

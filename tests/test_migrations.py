@@ -71,7 +71,7 @@ def test_a_corpus_that_an_older_seqgen_prepared_in_another_way_is_said_to_be_tha
 
 @pytest.mark.parametrize("old", UNSETTLED, indirect=True)
 def test_a_network_that_is_gone_is_refused_with_what_to_do(old: Path) -> None:
-    with pytest.raises(CheckpointError, match="before the networks were settled: train it again, --recipe old"):
+    with pytest.raises(CheckpointError, match="before networks and symbols were settled: train it again, --recipe old"):
         seqgen.load(old)
 
 

@@ -34,6 +34,8 @@ _BEATS = {
     for kind, pattern in {"MusicXML": r"(\d{3,})", "kern": r"\*M(\d{3,})/", "ABC": r"(\d{3,})"}.items()
 }
 """Numbers of beats that no metre has."""
+_FIFTHS = re.compile(r"\d{3,}")
+"""Numbers of sharps or flats that no key has: music21 would count them one by one."""
 _METRE = re.compile(r"^M:([^\n]*)/", re.MULTILINE)
 """What stands before the slash of an ABC metre: music21 takes all digits in it together, those of FREI4 and 1e999 alike."""
 _NOTE = re.compile(r"[A-Ga-gxyzXZ]")
@@ -83,6 +85,9 @@ def read_tinynotation(text: str) -> Piece:
 def _read_music_xml(data: bytes) -> Piece:
     root = parse_xml(data)
     _check_beats("".join(f"{element.text}\n" for element in root.iter("beats")), _BEATS["MusicXML"])
+    for element in root.iter("fifths"):
+        if found := _FIFTHS.search(element.text or ""):
+            raise DataError(f"a key of {found[0][:12]} sharps or flats", hint="No key has a hundred.")
     importer: Any = _MUSIC_XML()
 
     def build() -> Any:
