@@ -28,7 +28,8 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy & types=$$!; $(BIN)/pytest; tests=$$?; wait $$types && exit $$tests
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadfile
 
 docs: $(READY)
 	$(BIN)/python docs/make.py

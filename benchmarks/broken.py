@@ -23,27 +23,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import SEQGEN, heading
+from common import SEQGEN, WORDS, heading
 
 from seqgen.scores.piece import TICKS, Metre, Note, Part, Piece, Tempo
 from seqgen.scores.to_midi import write_midi
 from seqgen.scores.to_musicxml import write_musicxml
 
-WORDS = (
-    "the",
-    "of",
-    "and",
-    "river",
-    "stone",
-    "light",
-    "morning",
-    "before",
-    "under",
-    "letter",
-    "answer",
-    "window",
-    "garden",
-)
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 VARIATIONS = 300
 """Pieces of music that are made; the others are these in other tempos."""

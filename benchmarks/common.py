@@ -14,6 +14,22 @@ from seqgen import __version__
 from seqgen.machine import describe
 
 SEQGEN = [sys.executable, "-m", "seqgen"]
+WORDS = (
+    "the",
+    "of",
+    "and",
+    "river",
+    "stone",
+    "light",
+    "morning",
+    "before",
+    "under",
+    "letter",
+    "answer",
+    "window",
+    "garden",
+)
+"""Of texts that are made by chance."""
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

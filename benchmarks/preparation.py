@@ -11,23 +11,7 @@ import textwrap
 import time
 from pathlib import Path
 
-from common import SEQGEN, arguments, heading
-
-WORDS = (
-    "the",
-    "of",
-    "and",
-    "river",
-    "stone",
-    "light",
-    "morning",
-    "before",
-    "under",
-    "letter",
-    "answer",
-    "window",
-    "garden",
-)
+from common import SEQGEN, WORDS, arguments, heading
 
 
 def main() -> None:

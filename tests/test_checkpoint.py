@@ -19,21 +19,12 @@ import seqgen
 from seqgen.checkpoint import MANIFEST, Checkpoint, find_checkpoint, list_checkpoints
 from seqgen.errors import CheckpointError
 from seqgen.saving import CheckpointWriter
-from tests.texts import verse
-
-SMALL: dict[str, dict[str, Any]] = {
-    "model": {"hidden": 8, "embedding": 4},
-    "training": {"lanes": 2, "window": 8, "dtype": "float32", "threads": 1},
-}
+from tests.trained import TINY, trained_on_verse
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "verse.txt").write_text(verse(2000), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
-        return seqgen.train(folder / "verse.txt", steps=3, settings=SMALL, out=folder / "model").checkpoint
+    return trained_on_verse(tmp_path_factory.mktemp("trained"), 3, 2000, **TINY)
 
 
 @pytest.fixture

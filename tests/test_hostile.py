@@ -30,24 +30,16 @@ from seqgen.tokenizers.piece_models import check_model
 from seqgen.trainer import Trainer
 from seqgen.units import BITS_PER_CHARACTER
 from tests.pieces import corpus
-from tests.texts import verse
+from tests.trained import TINY, trained_on_verse
 from tests.untrained import VALID, untrained
 
-SMALL: dict[str, dict[str, Any]] = {
-    "model": {"hidden": 8, "embedding": 4},
-    "training": {"lanes": 2, "window": 8, "dtype": "float32", "threads": 1},
-}
 TUNE = "Tune: C4 D4 E4:2 | G4:2 E4 C4 |]"
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are made otherwise there")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "verse.txt").write_text(verse(2000), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQGEN_CACHE", str(folder / "cache"))
-        return seqgen.train(folder / "verse.txt", steps=3, settings=SMALL, out=folder / "model").checkpoint
+    return trained_on_verse(tmp_path_factory.mktemp("trained"), 3, 2000, **TINY)
 
 
 @pytest.fixture

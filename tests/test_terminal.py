@@ -68,10 +68,12 @@ def test_a_seed_is_answered(play: Typed) -> None:
 
 def test_ctrl_c_stops_an_answer_and_not_the_session(play: Typed) -> None:
     play.answer("/length 2000000", "text")
+    play.answer("/set min-length 1000000", "text")  # it shall not end by itself, however late the key comes
     play.type("my own" + ENTER)
     play.wait_for(r"\nmy own")
     play.type(CTRL_C)
     assert "interrupted, random seed" in play.wait_for_prompt("text")
+    play.answer("/set min-length 0", "text")
     play.answer("/length 5", "text")
     assert "my own" in play.answer("my own", "text")
 
@@ -135,7 +137,7 @@ def test_code_is_coloured(play: Typed) -> None:
 
 def test_what_a_model_writes_is_shown_and_does_not_drive_the_terminal(play: Typed) -> None:
     play.answer("/load wild", "wild")
-    play.answer("/length 60", "wild")
+    play.answer("/length 300", "wild")
     place = len(play.sent)
     shown = play.answer("J", "wild")
     assert "\\x1b" in shown and "\\x07" in shown and "\\x9b" in shown and "\\x08" in shown

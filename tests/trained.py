@@ -15,6 +15,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "training": {"lanes": 4, "window": 32, "dtype": "float32", "threads": 1},
 }
 """Settings of a training that takes next to no time."""
+TINY: dict[str, dict[str, Any]] = {
+    "model": {"hidden": 8, "embedding": 4},
+    "training": {"lanes": 2, "window": 8, "dtype": "float32", "threads": 1},
+}
+"""Of one that makes files of a few thousand bytes."""
 
 
 def trained_on_verse(folder: Path, steps: int = 200, characters: int = 20_000, **more: dict[str, Any]) -> Path:
