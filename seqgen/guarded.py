@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -20,8 +21,11 @@ _CONTAINER, _ITEM = 256, 96
 """Bytes of a list or dict with little in it, and of a small value with its place in one: CPython's, rounded up."""
 _DEEPEST = 32
 """Lists and dicts within each other."""
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _DIGITS = 20
 """Of a whole number, with its sign: what 64 bits hold."""
+_ELSEWHERE = 0x2000_0000
+"""Of a Windows reparse tag: it stands for another file, as links and junctions do, and files of OneDrive do not."""
 _PLAIN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 """To open what another program should first write to would wait for it."""
@@ -104,8 +108,7 @@ def load_json(data: bytes, finite: bool = True) -> Any:
     """
     if len(data) > LARGEST_JSON:
         raise ValueError("it is far too large to be what seqgen writes")
-    containers, items = (sum(map(data.count, each)) for each in ((b"{", b"["), (b",", b":")))
-    if containers * _CONTAINER + items * _ITEM > _MEMORY:
+    if _cost(data) > _MEMORY and _cost(_STRINGS.sub(b"", data)) > _MEMORY:  # symbols may be made of commas and brackets
         raise ValueError("it holds far more values than what seqgen writes")
 
     def number(text: str) -> float:
@@ -124,6 +127,12 @@ def load_json(data: bytes, finite: bool = True) -> Any:
     if level:
         raise ValueError("it is nested too deep")
     return value
+
+
+def _cost(data: bytes) -> int:
+    """Bytes that the values of some JSON take at most, told by its commas, colons and brackets."""
+    containers, items = (sum(map(data.count, each)) for each in ((b"{", b"["), (b",", b":")))
+    return containers * _CONTAINER + items * _ITEM
 
 
 def _inside(value: Any) -> Iterable[Any]:
@@ -167,7 +176,7 @@ def _descriptor(folder: Path, name: str, links: bool) -> int:
 
 def _refuse(about: os.stat_result, is_last: bool) -> None:
     """Refuses a link, and what is not a file though it stands at the end of a path: to open a device may do something."""
-    if stat.S_ISLNK(about.st_mode) or bool(getattr(about, "st_reparse_tag", 0)):
+    if stat.S_ISLNK(about.st_mode) or getattr(about, "st_reparse_tag", 0) & _ELSEWHERE:
         raise ValueError("it is a link, which what belongs to a checkpoint may not be")
     if is_last and not stat.S_ISREG(about.st_mode):
         raise ValueError("it is no ordinary file")

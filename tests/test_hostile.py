@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,6 +157,24 @@ def test_json_that_would_take_much_memory_or_means_no_number_is_refused(data: by
 def test_json_keeps_what_may_not_be_finite_where_that_is_meant() -> None:
     assert load_json(b"[Infinity, -1e999]", finite=False) == [float("inf"), float("-inf")]
     assert load_json(b'{"a": [1, 2.5, "\\ud800", null]}') == {"a": [1, 2.5, "\ud800", None]}
+
+
+def test_json_whose_texts_hold_many_commas_and_brackets_is_read() -> None:
+    words = ["[,{:" * 60 + str(number) for number in range(10_000)]
+    assert load_json(json.dumps(words).encode()) == words
+    with pytest.raises(ValueError, match="far more values"):
+        load_json(b'["\\"", "' + b"[]," * 1000 + b'", ' + b"[]," * 500_000 + b"0]")
+
+
+@pytest.mark.parametrize(("tag", "is_link"), [(0xA000_000C, True), (0xA000_0003, True), (0x9000_601A, False)])
+def test_on_windows_links_and_junctions_are_refused_and_files_of_onedrive_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: int, is_link: bool
+) -> None:
+    (tmp_path / "file").write_bytes(b"bytes")
+    status = SimpleNamespace(st_mode=stat.S_IFREG, st_reparse_tag=tag)
+    monkeypatch.setattr(os, "lstat", lambda *args, **options: status)
+    with pytest.raises(ValueError, match="is a link") if is_link else contextlib.nullcontext():
+        assert read_file(tmp_path, "file", 5) == b"bytes"
 
 
 # the manifest
