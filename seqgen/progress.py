@@ -24,7 +24,7 @@ class Progress:
 
     Attributes:
         phase: "preparing", "prepared", "planned", "training" or "evaluating".
-        message: for people, where there is something to say.
+        message: a line for people, where there is something to say.
         step: updates so far.
         steps: planned in all.
         seconds: since training began.

@@ -255,7 +255,9 @@ class _Session:
             at_stake = now - saved + (now - before)  # if it ends just before the next chance to save
             if at_stake > min(SAVE_EVERY, FIRST_SAVE + (now - began) / 4):
                 self._save_or_go_on(trainer)
-                saved = clock.monotonic()
+                saved = now = (
+                    clock.monotonic()
+                )  # what the save took is no step: a slow disk would be written to at each
 
     def _look(self, trainer: Trainer, speed: float, seconds: float) -> Look:
         look = trainer.look()
@@ -324,10 +326,17 @@ class _Session:
             self._save(trainer)
         except CheckpointError as error:
             if not self.unsaved:
-                self.say(Progress("training", message=f"Not saved: {error}\nThe training goes on, and tries again."))
+                self._tell_unsaved("training", error, "The training goes on, and tries again.")
             self.unsaved = True
         else:
             self._saved(trainer)
+
+    def _tell_unsaved(self, phase: str, error: CheckpointError, then: str) -> None:
+        """What failed, what to do, and what happens now: each is a line, since what is said is shown as one."""
+        what = f"{error.where}: {error.what}" if error.where else error.what
+        for message in (f"Not saved: {what}", error.hint, then):
+            if message:
+                self.say(Progress(phase, message=message))
 
     def _saved(self, trainer: Trainer) -> None:
         if self.unsaved:
@@ -352,7 +361,7 @@ class _Session:
                     raise
                 if now - told > TELL_EVERY:
                     waits = "The training is over, and waits to be saved: it tries again. Ctrl-C gives it up."
-                    self.say(Progress("evaluating", message=f"Not saved: {error}\n{waits}"))
+                    self._tell_unsaved("evaluating", error, waits)
                     told, self.unsaved = now, True
                 clock.sleep(TRY_EVERY)
 

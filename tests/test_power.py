@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import seqgen
 from seqgen import training
-from seqgen.checkpoint import METRICS, Checkpoint, read_lines
+from seqgen.checkpoint import METRICS, Checkpoint, Manifest, read_lines
 from seqgen.errors import CheckpointError
 from seqgen.saving import CheckpointWriter
+from seqgen.trainer import Trainer
 from tests.interrupts import CtrlC
 from tests.killing import bits
 from tests.outages import SETTINGS, STEPS, check, outages, record, record_killed, saves_of, train, train_through
@@ -88,9 +91,36 @@ def test_a_training_goes_on_where_a_save_fails_and_ends_with_the_same_bits(
         assert not [path for path in out.rglob("*") if path.suffix == ".tmp" or path.name == "model"]
         belonging = Checkpoint(out).manifest.files
         assert all(f"resume/{path.name}" in belonging for path in (out / "resume").iterdir())
+        assert not [each for each in said if "\n" in each], "what is told is shown on a line"
         told = [each for each in said if "Not saved" in each]
         assert all(os.strerror(error) in each and str(out) in each for each in told)
         assert bool(told) == any("Saved again" in each for each in said)
+
+
+def test_a_slow_disk_is_not_written_to_at_every_step(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of a second, and saves that take longer than the time between two of them."""
+    passed, steps = 0.0, []
+    step, commit = Trainer.step, CheckpointWriter.commit
+
+    def slow_step(trainer: Trainer) -> float:
+        nonlocal passed
+        passed += 1
+        return step(trainer)
+
+    def slow_commit(writer: CheckpointWriter, manifest: Manifest, *rest: Any) -> None:
+        nonlocal passed
+        steps.append(manifest.step)
+        passed += 40
+        commit(writer, manifest, *rest)
+
+    monkeypatch.setattr(Trainer, "step", slow_step)
+    monkeypatch.setattr(CheckpointWriter, "commit", slow_commit)
+    monkeypatch.setattr(training, "clock", SimpleNamespace(monotonic=lambda: passed, time=lambda: passed))
+    seqgen.train(corpus, steps=100, out=tmp_path / "model", settings=SETTINGS)
+    between = [later - earlier for earlier, later in itertools.pairwise(steps[:-2])]
+    assert len(between) > 3 and min(between[1:]) > 10
 
 
 def test_it_is_said_once_that_nothing_can_be_saved_and_the_last_state_stays(corpus: Path, tmp_path: Path) -> None:
