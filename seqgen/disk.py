@@ -7,6 +7,7 @@ the last one before the power is gone, or the one at which the process is killed
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ OWNER = 0o600
 """The mode of a file that its owner alone can read and write."""
 OWNER_FOLDER = 0o700
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change the ends of lines
+_NO_WAY = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS}
+"""What file systems that sync no folders say to it, as those of some networks and of folders shared with a virtual machine."""
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o666) -> None:
@@ -167,6 +170,9 @@ def sync_folder(folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_WAY:
+                raise
         finally:
             os.close(descriptor)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,24 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(monkeypatch
     with pytest.raises(OSError, match="No space"):
         replace_file(PLACE, b"new")
     assert PLACE.read_bytes() == b"old" and list(Path().iterdir()) == [PLACE]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX can sync a folder")
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.EIO], ids=["syncs no folders", "breaks"])
+def test_a_file_system_that_syncs_no_folders_can_be_written_to_and_one_that_breaks_is_told(
+    monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    sync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(error, os.strerror(error))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    if error == errno.EINVAL:
+        replace_file(PLACE, b"new")
+    else:
+        with pytest.raises(OSError, match=os.strerror(error)):
+            replace_file(PLACE, b"new")
+    assert PLACE.read_bytes() == b"new"
