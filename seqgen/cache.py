@@ -294,9 +294,8 @@ class EntryWriter:
         digest = hashlib.sha256(data + json.dumps([splits[name]["digest"] for name in SPLITS]).encode()).hexdigest()
         whole = {**meta, "tokenizer_file": name, "splits": splits, "digest": digest}
         (self._entry / META).write_bytes(json.dumps(whole).encode())
-        sync_tree(
-            self._entry
-        )  # an entry that is seen is on the disk: zeros in a file of the right length would not be noticed
+        # An entry that is seen is on the disk: zeros in a file of the right length would not be noticed.
+        sync_tree(self._entry)
         with _changing(self.folder.parent):
             with contextlib.suppress(*DAMAGE):  # another process made the same entry just now: it may be in use
                 open_entry(self.folder)

@@ -163,9 +163,8 @@ def open_run(request: Request) -> Run:
         pick_device(checkpoint.recipe.training.device)
         corpus = reopen_corpus(checkpoint).with_baselines()
         budget = _more(request.budget, manifest)
-        if (
-            budget is None and manifest.status == "finished"
-        ):  # all steps done and not finished: it was killed as it looked back
+        # One with all steps done that is not finished was killed as it looked back, and does that again.
+        if budget is None and manifest.status == "finished":
             raise UsageError(
                 f"this training is finished, after {manifest.step} steps", hint="Train on with --resume --time +10m."
             )

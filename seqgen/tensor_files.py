@@ -100,11 +100,6 @@ class TensorFile:
             raise ValueError(str(error)) from error
 
 
-def largest_header() -> int:
-    """Bytes: some thousands of tensors."""
-    return 1 << 20
-
-
 def _entries(header: Any, size: int) -> dict[str, Entry]:
     """What a header says, if it accounts for each byte behind it."""
     if not isinstance(header, dict):
