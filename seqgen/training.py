@@ -255,9 +255,7 @@ class _Session:
             at_stake = now - saved + (now - before)  # if it ends just before the next chance to save
             if at_stake > min(SAVE_EVERY, FIRST_SAVE + (now - began) / 4):
                 self._save_or_go_on(trainer)
-                saved = now = (
-                    clock.monotonic()
-                )  # what the save took is no step: a slow disk would be written to at each
+                saved = now = clock.monotonic()  # else it would count as a step, and a slow disk be saved to at each
 
     def _look(self, trainer: Trainer, speed: float, seconds: float) -> Look:
         look = trainer.look()
