@@ -14,7 +14,7 @@ from seqgen.adaptation import PASSES, Adaptation, adapt, evaluate_dynamic
 from seqgen.checkpoint import Checkpoint, find_checkpoint
 from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
-from seqgen.errors import DataError, UsageError
+from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.evaluation import evaluate, nats_of
 from seqgen.generation import SampleSettings, new_random_seed
 from seqgen.held_out import HeldOut, find_held_out
@@ -38,6 +38,8 @@ from seqgen.writing import Rendering
 
 COMPARED = 64
 """Symbols of a seed that tell whether it is the beginning of a document."""
+MOST_READINGS = 3
+"""Of a checkpoint that is saved all the while."""
 
 
 class Loaded:
@@ -431,7 +433,17 @@ class Loaded:
 def load(name: str | Path, device: str = "auto") -> Loaded:
     """A trained model by the path of its folder, or by its name: in `./checkpoints`, or one that came with seqgen.
 
+    Where a training saves a newer one into the folder meanwhile, and removes what was to be read, that is read instead.
+
     Raises:
         CheckpointError: there is none, or it is damaged.
     """
-    return Loaded(find_checkpoint(str(name)), device)
+    found = find_checkpoint(str(name))
+    for _ in range(MOST_READINGS - 1):
+        try:
+            return Loaded(found, device)
+        except CheckpointError:
+            before, found = found, find_checkpoint(str(name))
+            if found.manifest.files == before.manifest.files:
+                raise
+    return Loaded(found, device)

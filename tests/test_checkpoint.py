@@ -244,3 +244,22 @@ def test_only_a_rename_makes_a_new_file_visible(copy: Path, monkeypatch: pytest.
         writer.commit(Checkpoint(copy).manifest, weights, loaded.tokenizer)
     writer.close()
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_a_checkpoint_that_is_saved_while_it_is_read_is_read_anew(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = seqgen.load(copy)
+    read, saved = Checkpoint.load_model, 0.0
+
+    def read_late(checkpoint: Checkpoint, *rest: Any) -> Any:
+        nonlocal saved
+        if not saved:
+            saved = 1.0
+            writer, manifest = CheckpointWriter(copy), Checkpoint(copy).manifest
+            weights = {name: tensor + saved for name, tensor in loaded.model.state_dict().items()}
+            writer.commit(manifest, weights, loaded.tokenizer)
+            writer.close()
+        return read(checkpoint, *rest)
+
+    monkeypatch.setattr(Checkpoint, "load_model", read_late)
+    for name, tensor in seqgen.load(copy).model.state_dict().items():
+        assert tensor.equal(loaded.model.state_dict()[name] + saved)
