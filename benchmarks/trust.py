@@ -158,6 +158,8 @@ def fuzzed(amount: Amount, targets: list[str]) -> Iterator[Row]:
     for target in targets:
         figures = fuzz(target, amount.seconds, amount.seed)
         bad = figures.crashes, figures.hangs, figures.over_memory
+        for finding in figures.findings:
+            print(f"benchmarks/fuzzing.py {target} --seed {amount.seed} --only {finding.place}: {finding.outcome.reason}")
         yield Row(
             f"inputs fuzzed: {target}",
             f"{figures.inputs:,} in {figures.seconds / 60:.0f} min: {figures.read:,} read, {figures.refused:,} refused, "
