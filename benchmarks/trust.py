@@ -158,6 +158,8 @@ def fuzzed(amount: Amount, targets: list[str]) -> Iterator[Row]:
     for target in targets:
         figures = fuzz(target, amount.seconds, amount.seed)
         bad = figures.crashes, figures.hangs, figures.over_memory
+        for finding in figures.findings:
+            print(f"benchmarks/fuzzing.py {target} --seed {amount.seed} --only {finding.place}: {finding.outcome.reason}")
         yield Row(
             f"inputs fuzzed: {target}",
             f"{figures.inputs:,} in {figures.seconds / 60:.0f} min: {figures.read:,} read, {figures.refused:,} refused, "
@@ -194,7 +196,7 @@ def soaked(amount: Amount) -> Iterator[Row]:
         ]
         command = ["train", "verse.txt", "--steps", str(amount.steps), "--json", "-q", *small, "--threads", "1"]
         command += ["--set", "training.patience=0"]
-        seen = list(_memory(command, folder, lambda text: [*map(int, re.findall(r'"step": (\d+)', text)), 0][-1]))
+        seen = list(_memory(command, folder, _latest_step))
         warm = [(step, size) for step, size in seen if step >= amount.steps / 3]
         growth = (warm[-1][1] / warm[0][1] - 1) / ((warm[-1][0] - warm[0][0]) / 1000)
         yield Row(
@@ -203,7 +205,7 @@ def soaked(amount: Amount) -> Iterator[Row]:
             f"{growth:+.3%} in 1,000 steps",
             growth < GROWTH,
         )
-        command = ["sample", "python", "--seed", "def ", "-n", str(amount.symbols), "--random-seed", str(amount.seed)]
+        command = ["sample", "python", "-q", "--seed", "def ", "-n", str(amount.symbols), "--random-seed", str(amount.seed)]
         held = list(_memory(command, folder, len))
         tenth = next(size for length, size in held if length >= amount.symbols / 10)
         yield Row(
@@ -211,6 +213,11 @@ def soaked(amount: Amount) -> Iterator[Row]:
             f"{tenth / 1e6:.0f} MB after a tenth, {held[-1][1] / 1e6:.0f} MB at the end",
             held[-1][1] / tenth - 1 < FLAT,
         )
+
+
+def _latest_step(text: str) -> int:
+    """The step in the last line of progress that begins in a text."""
+    return int(text.rpartition('{"step": ')[2].partition(",")[0] or 0)
 
 
 def _memory(command: list[str], folder: str, progress: Callable[[str], int]) -> Iterator[tuple[int, int]]:
@@ -226,7 +233,7 @@ def _memory(command: list[str], folder: str, progress: Callable[[str], int]) -> 
     ) as process:
         assert process.stdout
         while piece := process.stdout.read(200):
-            text = text + piece
+            text += piece
             with contextlib.suppress(OSError, StopIteration):
                 status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
                 size = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
 from seqgen.pacing import bend
 from seqgen.recipe import Recipe, merge
+from seqgen.saving import CheckpointWriter
 from seqgen.trainer import Trainer
 from tests.interrupts import CtrlC
 from tests.texts import verse
@@ -140,6 +142,31 @@ def test_an_interrupted_and_resumed_run_ends_with_the_same_files(corpus_file: Pa
     assert (resumed.checkpoint / "metrics.jsonl").read_bytes() == (again.checkpoint / "metrics.jsonl").read_bytes()
     assert Checkpoint(resumed.checkpoint).manifest.weights == Checkpoint(again.checkpoint).manifest.weights
     assert_same(Checkpoint(resumed.checkpoint).training_state(), Checkpoint(again.checkpoint).training_state())
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.0, 11.0])
+def test_no_more_than_thirty_seconds_of_work_are_ever_at_stake(
+    corpus_file: Path, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which each update takes so long."""
+    now, saved = [1000.0], [1000.0]
+
+    def step(trainer: Trainer) -> float:
+        now[0] += seconds
+        assert now[0] - saved[-1] <= 30
+        return take(trainer)
+
+    def commit(writer: CheckpointWriter, *arguments: Any) -> None:
+        saved.append(now[0])
+        keep(writer, *arguments)
+
+    take, keep = Trainer.step, CheckpointWriter.commit
+    monkeypatch.setattr(training, "clock", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(CheckpointWriter, "commit", commit)
+    train(corpus_file, steps=150, settings={"training": {"evaluate_every": 1000}})
+    gaps = [late - early for early, late in itertools.pairwise(saved)]
+    assert max(gaps) > 30 - 2 * seconds  # nor is it saved much more often in the end
 
 
 def test_an_interrupted_run_can_be_sampled_at_once(corpus_file: Path) -> None:
