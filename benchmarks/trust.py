@@ -159,7 +159,9 @@ def fuzzed(amount: Amount, targets: list[str]) -> Iterator[Row]:
         figures = fuzz(target, amount.seconds, amount.seed)
         bad = figures.crashes, figures.hangs, figures.over_memory
         for finding in figures.findings:
-            print(f"benchmarks/fuzzing.py {target} --seed {amount.seed} --only {finding.place}: {finding.outcome.reason}")
+            print(
+                f"benchmarks/fuzzing.py {target} --seed {amount.seed} --only {finding.place}: {finding.outcome.reason}"
+            )
         yield Row(
             f"inputs fuzzed: {target}",
             f"{figures.inputs:,} in {figures.seconds / 60:.0f} min: {figures.read:,} read, {figures.refused:,} refused, "
@@ -205,7 +207,17 @@ def soaked(amount: Amount) -> Iterator[Row]:
             f"{growth:+.3%} in 1,000 steps",
             growth < GROWTH,
         )
-        command = ["sample", "python", "-q", "--seed", "def ", "-n", str(amount.symbols), "--random-seed", str(amount.seed)]
+        command = [
+            "sample",
+            "python",
+            "-q",
+            "--seed",
+            "def ",
+            "-n",
+            str(amount.symbols),
+            "--random-seed",
+            str(amount.seed),
+        ]
         held = list(_memory(command, folder, len))
         tenth = next(size for length, size in held if length >= amount.symbols / 10)
         yield Row(

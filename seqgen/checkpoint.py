@@ -6,23 +6,17 @@ Nothing in it is code: weights are safetensors, the rest is JSON. `saving.py` wr
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 import hashlib
-import importlib.metadata
-import io
-import platform
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqgen import __version__
-from seqgen.errors import CheckpointError, SeqgenError, UsageError
-from seqgen.guarded import LARGEST_JSON, check_folder, load_json, open_file, read_file
-from seqgen.migrations import FORMAT, SETTLED, migrate
+from seqgen.errors import CheckpointError, SeqgenError
+from seqgen.guarded import LARGEST_JSON, LinkError, check_folder, load_json, read_file
+from seqgen.manifest import MANIFEST, METRICS, RESUME, read_manifest, short
+from seqgen.migrations import SETTLED
 from seqgen.modalities import MODALITIES
-from seqgen.plausible import check_corpus, check_files, check_metrics, check_record
 from seqgen.recipe import Recipe
 from seqgen.tensor_files import CHANGED, FLOATING, TensorFile
 from seqgen.tokenizers import TOKENIZERS, Tokenizer, alphabet_of
@@ -33,10 +27,6 @@ if TYPE_CHECKING:  # torch is imported where tensors are touched, so that `seqge
     from seqgen.models import Model
 
 RECALL = "recall"
-MANIFEST = "checkpoint.json"
-RESUME = "resume"
-"""The folder of training states in it."""
-METRICS, TIMING, LOSS_PLOT = "metrics.jsonl", "timing.jsonl", "loss.png"
 OWN = Path("checkpoints")
 """Where trainings write."""
 _PACKAGE = Path(__file__).parent
@@ -46,55 +36,8 @@ LARGEST_TOKENIZER = 16 << 20
 """Bytes."""
 LARGEST_WEIGHT = 1e6
 """Far beyond what training comes to; the sums of larger ones might not be finite."""
-LARGEST_LINES, MOST_LINES = 8 << 20, 50_000
-"""Bytes and records of a `.jsonl` file that are read."""
-LONGEST_REASON = 500
-"""Characters."""
+WITHOUT_LINKS = "Copy the folder with what its links lead to: cp -RL FOLDER COPY"
 NOT_OF_RECIPE = "the weights are not of the shape that the recipe says"
-_LINE = 1 << 12
-"""Bytes of one record in it, at most."""
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on. Corpora of cards come with Python and music21, so they change with those."""
-    return {
-        "seqgen": __version__,
-        "python": platform.python_version(),
-        "torch": _version("torch"),
-        "music21": _version("music21"),
-    }
-
-
-@functools.cache
-def _version(package: str) -> str:
-    """Of an installed package; to look it up takes some milliseconds."""
-    return importlib.metadata.version(package)
-
-
-@dataclass
-class Manifest:
-    """What `checkpoint.json` says."""
-
-    recipe: Recipe
-    model: str = "language"
-    status: str = "running"
-    """`running`, `interrupted`, or `finished`."""
-    step: int = 0
-    metrics: dict[str, Any] = field(default_factory=dict)
-    corpus: dict[str, Any] = field(default_factory=dict)
-    """Of the corpus: its digest, characters, documents, how it was split, how many files were left out and why."""
-    budget: dict[str, float] = field(default_factory=dict)
-    """What the run was asked to be, so that the same command with --resume is known again."""
-    weights: str = ""
-    tokenizer: str = ""
-    states: list[list[str]] = field(default_factory=list)
-    """The complete training states, oldest first: names of tensors and of JSON."""
-    files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of each file that belongs to the checkpoint."""
-    made_by: str = ""
-    """The command that makes it again; empty: that of its recipe does (`--recipe`)."""
-    versions: dict[str, str] = field(default_factory=versions)
-    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -121,8 +64,8 @@ class Checkpoint:
         self.folder = folder
         self._links = self.is_shipped  # as some installers of packages make them
         if not self._links:
-            _check_folders(folder)
-        self.manifest = _read_manifest(folder, self._links)
+            self._check_place(alone=False)
+        self.manifest = read_manifest(folder, self._links)
 
     @property
     def name(self) -> str:
@@ -151,7 +94,7 @@ class Checkpoint:
         except (ValueError, OverflowError) as error:
             where = str(self.folder / self.manifest.tokenizer)
             raise CheckpointError(
-                f"not a tokenizer of kind {kind}: {_short(error)}", where=where, hint=self._remedy()
+                f"not a tokenizer of kind {kind}: {short(error)}", where=where, hint=self._remedy()
             ) from error
 
     def load_model(self, tokenizer: Tokenizer, device: str = "cpu") -> Model:
@@ -253,6 +196,24 @@ class Checkpoint:
                 ) from error
         raise CheckpointError("it holds no training state to go on from", where=str(self.folder))
 
+    def check_place(self) -> None:
+        """Refuses to be written into where something in the folder is a link, or what else would lead a writer astray.
+
+        Raises:
+            CheckpointError: what it is.
+        """
+        self._check_place(alone=True)
+
+    def _check_place(self, alone: bool) -> None:
+        for each in (self.folder, self.folder / RESUME):
+            try:
+                check_folder(each, alone)
+            except OSError as error:
+                if each == self.folder or not isinstance(error, FileNotFoundError):
+                    raise CheckpointError(f"cannot be read: {error.strerror}", where=str(each)) from error
+            except ValueError as error:
+                raise CheckpointError(str(error), where=str(each), hint=WITHOUT_LINKS) from error
+
     @contextlib.contextmanager
     def _tensors(self, name: str) -> Iterator[TensorFile]:
         """A file of tensors, open; what is wrong with it, also while it is used, becomes an error of this checkpoint."""
@@ -279,8 +240,10 @@ def _refused(path: Path) -> Iterator[None]:
             where=str(path),
             hint="The checkpoint is incomplete; copy the whole folder.",
         ) from error
+    except LinkError as error:
+        raise CheckpointError(str(error), where=str(path), hint=WITHOUT_LINKS) from error
     except ValueError as error:
-        raise CheckpointError(_short(error), where=str(path), hint="Copy the whole folder again.") from error
+        raise CheckpointError(short(error), where=str(path), hint="Copy the whole folder again.") from error
 
 
 def find_checkpoint(name: str) -> Checkpoint:
@@ -337,102 +300,8 @@ def checkpoint_roots() -> list[Path]:
     return [OWN, *SHIPPED]
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a `.jsonl` file; what is none, as a last line that was cut short, is left out, and what is beyond the
-    first 50,000."""
-    records: list[dict[str, Any]] = []
-    with contextlib.suppress(FileNotFoundError), open_file(path.parent, path.name) as file:
-        for line in io.BytesIO(file.read(LARGEST_LINES)):
-            with contextlib.suppress(ValueError):
-                record = load_json(line, finite=False) if len(line) <= _LINE else None
-                if isinstance(record, dict) and record and not any(map(_is_container, record.values())):
-                    records.append(record)
-            if len(records) == MOST_LINES:
-                break
-    return records
-
-
-def _is_container(value: object) -> bool:
-    return isinstance(value, dict | list)
-
-
-def _read_manifest(folder: Path, links: bool) -> Manifest:
-    path = folder / MANIFEST
-    try:
-        data = load_json(read_file(folder, MANIFEST, LARGEST_JSON, links), finite=False)
-        if not isinstance(data, dict) or not isinstance(data.get("format"), int):
-            raise CheckpointError("not a seqgen checkpoint", where=str(path))
-        if not 0 < data["format"] <= FORMAT:
-            raise CheckpointError(
-                f"its format is {data['format']}, and this seqgen reads up to {FORMAT}",
-                where=str(path),
-                hint="Install a newer seqgen.",
-            )
-        data = migrate(data)
-        manifest = Manifest(**{**data, "recipe": Recipe.from_dict(data["recipe"])})
-        _check_types(manifest)
-        if manifest.recipe.corpus.kind not in MODALITIES:
-            raise CheckpointError(
-                f"its kind {manifest.recipe.corpus.kind!r:.80} is unknown",
-                where=str(path),
-                hint="A newer seqgen may know it.",
-            )
-        check_files(manifest.weights, manifest.tokenizer, manifest.states, manifest.files)
-        check_corpus(manifest.corpus)
-        if tokenizer := TOKENIZERS.get(manifest.recipe.tokenizer.kind):
-            check_metrics(manifest.metrics, tokenizer.unit)
-        check_record("versions", manifest.versions, str)
-        check_record("budget", manifest.budget, float)
-        return manifest
-    except CheckpointError:
-        raise
-    except OSError as error:
-        raise CheckpointError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, UsageError) as error:
-        raise CheckpointError(
-            f"damaged: {_short(error)}", where=str(path), hint="Copy the whole folder again."
-        ) from error
-
-
-def _check_types(manifest: Manifest) -> None:
-    """Refuses what is of another type than seqgen writes.
-
-    Raises:
-        TypeError: the first field that is.
-        ValueError: a number that counts something is negative.
-    """
-    made = Manifest(manifest.recipe)
-    for field_ in dataclasses.fields(Manifest):
-        if type(getattr(manifest, field_.name)) is not type(getattr(made, field_.name)):
-            raise TypeError(f"{field_.name} is of the wrong type")
-    if manifest.step < 0 or manifest.format < 1:
-        raise ValueError("its step or its format is negative")
-
-
-def _check_folders(folder: Path) -> None:
-    """Refuses a folder that holds links, or anything else that to write there would go astray by.
-
-    Raises:
-        CheckpointError: what is wrong with it.
-    """
-    for each in (folder, folder / RESUME):
-        try:
-            check_folder(each)
-        except OSError as error:
-            if each == folder or not isinstance(error, FileNotFoundError):
-                raise CheckpointError(f"cannot be read: {error.strerror}", where=str(each)) from error
-        except ValueError as error:
-            raise CheckpointError(str(error), where=str(each), hint="Copy what it should be to its place.") from error
-
-
 def _bound_length(counters: dict[str, Any], path: Path) -> None:
     """Lets a state remember no more of a file than there is: it would be made that long."""
     length = counters.get("metrics_length")
     if isinstance(length, int) and path.is_file():
         counters["metrics_length"] = min(length, path.stat().st_size)
-
-
-def _short(error: Exception) -> str:
-    """What is wrong, where a file from elsewhere may have made it as long as it liked."""
-    text = str(error)
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

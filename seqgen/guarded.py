@@ -33,6 +33,10 @@ _BY_FOLDER = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY") and ha
 """Whether each part of a path can be opened in the folder that was opened before it, so that nobody puts a link between."""
 
 
+class LinkError(ValueError):
+    """Something is a link that may be none."""
+
+
 def open_file(folder: Path, name: str, links: bool = False) -> BinaryIO:
     """A file of a folder, for reading. The folder may be a link; the file and the folders on the way to it may be none.
 
@@ -79,8 +83,12 @@ def read_whole(file: BinaryIO, most: int) -> bytes:
     return file.read(size)  # what is added behind that meanwhile is not read
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, alone: bool = False) -> None:
     """Refuses a folder in which something is a link, a pipe or a device: to write there would change other files, or wait.
+
+    Args:
+        folder: to look into; not into those in it.
+        alone: whether a file may neither have another name elsewhere, by a hard link.
 
     Raises:
         OSError: it cannot be read.
@@ -91,7 +99,9 @@ def check_folder(folder: Path) -> None:
             if number == MOST_ENTRIES:
                 raise ValueError("it holds far too many files")
             if entry.is_symlink():
-                raise ValueError(f"{_short(entry.name)} is a link, which what belongs to a checkpoint may not be")
+                raise LinkError(f"{_short(entry.name)} is a link, which what belongs to a checkpoint may not be")
+            if alone and entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_nlink > 1:
+                raise LinkError(f"{_short(entry.name)} is also a file elsewhere, by a hard link")
             if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
                 raise ValueError(f"{_short(entry.name)} is no ordinary file")
 
@@ -177,6 +187,6 @@ def _descriptor(folder: Path, name: str, links: bool) -> int:
 def _refuse(about: os.stat_result, is_last: bool) -> None:
     """Refuses a link, and what is not a file though it stands at the end of a path: to open a device may do something."""
     if stat.S_ISLNK(about.st_mode) or getattr(about, "st_reparse_tag", 0) & _ELSEWHERE:
-        raise ValueError("it is a link, which what belongs to a checkpoint may not be")
+        raise LinkError("it is a link, which what belongs to a checkpoint may not be")
     if is_last and not stat.S_ISREG(about.st_mode):
         raise ValueError("it is no ordinary file")

@@ -127,3 +127,8 @@ def muon(model: Model, settings: TrainingSettings) -> Optimizers:
 
 
 OPTIMIZERS: dict[str, Callable[[Model, TrainingSettings], Optimizers]] = {"muon": muon, "adamw": adamw}
+REMEMBERED: dict[type[torch.optim.Optimizer], set[str]] = {
+    Muon: {"momentum"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+}
+"""What each of them knows of a parameter, once it was updated: of a shape with it, but for `step`."""

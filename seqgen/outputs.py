@@ -18,7 +18,8 @@ def check_output(path: Path, force: bool) -> None:
     """
     if path.is_dir():
         raise UsageError("this is a folder", where=str(path), hint="Name a file in it.")
-    if path.exists() and not force:
+    taken = path.is_file() or (path.is_symlink() and not path.exists())  # a device or a pipe may be written to
+    if taken and not force:
         raise UsageError(
             "this file exists already", where=str(path), hint="Choose another name, or overwrite it with --force."
         )

@@ -13,21 +13,12 @@ import torch
 from seqgen import defaults
 from seqgen.cache import read_origins, usual_ending
 from seqgen.cards import is_installed
-from seqgen.checkpoint import (
-    MANIFEST,
-    OWN,
-    Checkpoint,
-    Manifest,
-    TrainingState,
-    find_checkpoint,
-    list_checkpoints,
-    shipped_folder,
-    versions,
-)
+from seqgen.checkpoint import OWN, Checkpoint, TrainingState, find_checkpoint, list_checkpoints, shipped_folder
 from seqgen.corpus import Corpus, absolute_source, prepare, reopen
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import Inheritance, inherit, is_source
 from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
+from seqgen.manifest import MANIFEST, Manifest, versions
 from seqgen.migrations import FORMAT
 from seqgen.modalities import MODALITIES, Modality
 from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
@@ -35,7 +26,7 @@ from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.pairs import echo_of
 from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
-from seqgen.saving import CheckpointWriter, is_leftover, new_folder
+from seqgen.saving import CheckpointWriter, is_leftover, manifest_bytes, new_folder
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import TOKENIZERS
 from seqgen.units import BITS_PER_CHARACTER
@@ -143,6 +134,7 @@ def start_run(request: Request) -> Run:
     manifest = Manifest(
         recipe, modality.model, corpus=_corpus_record(corpus), budget=budget.to_dict() if budget else {}
     )
+    manifest_bytes(manifest)  # before any work is done
     note = inheritance.note(corpus.tokenizer, corpus.settings.sources) if inheritance else _offer(corpus)
     writer = CheckpointWriter(folder)
     return Run(recipe, corpus, writer, manifest, budget, None, overrides, request.started + prepared, note, inheritance)
@@ -153,6 +145,7 @@ def open_run(request: Request) -> Run:
     checkpoint = Checkpoint(_existing_folder(request))
     if not checkpoint.manifest.states:  # before anything is written there: it may be a part of the installed package
         raise _no_run("it holds no training state to go on from", checkpoint.folder)
+    checkpoint.check_place()
     writer = CheckpointWriter(checkpoint.folder)
     try:
         checkpoint = Checkpoint(checkpoint.folder)  # again, now that nobody else writes it

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from seqgen import disk
-from seqgen.checkpoint import MANIFEST, METRICS, TIMING, Manifest, TrainingState
-from seqgen.errors import CheckpointError
+from seqgen.checkpoint import TrainingState
+from seqgen.errors import CheckpointError, UsageError
+from seqgen.guarded import LARGEST_JSON
+from seqgen.manifest import MANIFEST, METRICS, TIMING, Manifest
 from seqgen.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -96,15 +98,17 @@ class CheckpointWriter:
         stored: list[Path] = []
         data = b""
         try:
-            for journal in self._journals.values():
-                journal.flush()
+            disk.make_folder(self.folder / RESUME, disk.OWNER_FOLDER)  # somebody may have removed it meanwhile
+            self._journals[METRICS].flush()
+            with contextlib.suppress(OSError):  # clocks are not worth the work
+                self._journals[TIMING].flush()
             new.weights = self._store("model-{}.safetensors", _tensor_bytes(weights), new, stored)
             new.tokenizer = self._store(f"tokenizer-{{}}.{tokenizer.suffix}", tokenizer.to_bytes(), new, stored)
             if state is not None:
                 self._add_state(new, state, stored)
             belonging = {new.weights, new.tokenizer, *(name for names in new.states for name in names)}
             new.files = {name: digest for name, digest in new.files.items() if name in belonging}
-            data = _json({**dataclasses.asdict(new), "recipe": new.recipe.to_dict()}, indent=2)
+            data = manifest_bytes(new)
             disk.replace_file(self.folder / MANIFEST, data, disk.OWNER)
         except OSError as error:
             self._discard(stored, data)
@@ -221,6 +225,21 @@ def _holds(path: Path, data: bytes) -> bool:
     with contextlib.suppress(OSError):
         return not path.is_symlink() and path.stat().st_size == len(data) and path.read_bytes() == data
     return False
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """What `checkpoint.json` is to hold.
+
+    Raises:
+        UsageError: it is more than will be read; nothing else in it grows without end than the names of sources.
+    """
+    data = _json({**dataclasses.asdict(manifest), "recipe": manifest.recipe.to_dict()}, indent=2)
+    if len(data) > LARGEST_JSON // 2:  # of which the files, the figures and the schedule may take the rest
+        raise UsageError(
+            f"{len(manifest.recipe.corpus.sources):,} files are too many to be named one by one",
+            hint="Name their folder, or put the pattern in quotation marks.",
+        )
+    return data
 
 
 def is_leftover(path: Path) -> bool:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from seqgen.cards import card_names
-from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, Checkpoint, Manifest, versions
+from seqgen.checkpoint import RECALL, Checkpoint
 from seqgen.disk import replace_file
 from seqgen.errors import DataError, UsageError
 from seqgen.evaluation import evaluate, look_back
 from seqgen.held_out import find_held_out
 from seqgen.machine import default_threads, torch_settings
+from seqgen.manifest import LOSS_PLOT, METRICS, Manifest, versions
 from seqgen.migrations import FORMAT
 from seqgen.models import Model
 from seqgen.predictions import Evaluation

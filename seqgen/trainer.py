@@ -20,16 +20,10 @@ from seqgen.feeds import FEEDS
 from seqgen.inheritance import Inheritance
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Model
-from seqgen.optimizers import OPTIMIZERS, Muon
+from seqgen.optimizers import OPTIMIZERS, REMEMBERED
 from seqgen.pacing import Course
 from seqgen.recipe import MOST_STEPS, Recipe
 from seqgen.tokenizers import alphabet_of
-
-REMEMBERED: dict[type[torch.optim.Optimizer], set[str]] = {
-    Muon: {"momentum"},
-    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
-}
-"""What an optimiser knows of each parameter."""
 
 
 @dataclass
@@ -197,6 +191,8 @@ class Trainer:
         """
         try:
             self._restore(state)
+        except torch.OutOfMemoryError:
+            raise
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, UsageError) as error:
             raise CheckpointError(
                 f"the training state does not belong to this run: {error!s:.300}",
@@ -213,7 +209,9 @@ class Trainer:
         if counters.step > counters.steps:
             raise ValueError("it is beyond its last step")
         for name, own in self._groups().items():
-            _check_alike(groups.get(name, {}), own, name)
+            # Between windows a hidden state is of the numbers that the window was computed with, and at first of float32.
+            also = DTYPES[self.recipe.training.dtype] if name == "hidden" else None
+            _check_alike(groups.get(name, {}), own, name, also)
         _check_registers(groups.get("hidden", {}), alphabet_of(self.corpus.tokenizer).registers)
         for number, optimizer in enumerate(self.optimizers):
             _check_optimizer(groups.get(f"optimizer{number}", {}), optimizer)
@@ -265,12 +263,14 @@ class Trainer:
         torch._foreach_lerp_(list(self.averaged.values()), [current[name] for name in self.averaged], 1 - decay)
 
 
-def _check_alike(found: dict[str, Tensor], own: dict[str, Tensor], what: str) -> None:
-    """Refuses, with a ValueError, tensors that could not stand in the places of a run's own."""
-    if {name: (tensor.shape, tensor.dtype) for name, tensor in found.items()} != {
-        name: (tensor.shape, tensor.dtype) for name, tensor in own.items()
-    }:
+def _check_alike(found: dict[str, Tensor], own: dict[str, Tensor], what: str, also: torch.dtype | None) -> None:
+    """Refuses, with a ValueError, tensors that could not stand in the places of a run's own; those of float32 may also be of the
+    other type."""
+    if {name: tensor.shape for name, tensor in found.items()} != {name: tensor.shape for name, tensor in own.items()}:
         raise ValueError(f"{what} is of another shape")
+    for name, tensor in own.items():
+        if found[name].dtype != tensor.dtype and (found[name].dtype != also or tensor.dtype != torch.float32):
+            raise ValueError(f"{what} is of another type")
 
 
 def _check_registers(hidden: dict[str, Tensor], registers: Registers | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import math
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from seqgen.checkpoint import LOSS_PLOT, METRICS, RECALL, TIMING, Manifest, read_lines
+from seqgen.checkpoint import RECALL
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
@@ -23,6 +24,7 @@ from seqgen.errors import CheckpointError
 from seqgen.evaluation import look_back
 from seqgen.generation import generate
 from seqgen.machine import torch_settings
+from seqgen.manifest import LOSS_PLOT, METRICS, TIMING, Manifest, read_lines
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, Model
 from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
@@ -119,8 +121,14 @@ def train(
         run.writer.close()
 
 
+def _will_stay(error: CheckpointError) -> bool:
+    """Whether what keeps a checkpoint from being written does not pass by itself."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 class _Interruption:
-    """Turns a first Ctrl-C (or SIGTERM) into a wish that the loop fulfils after its step; a second one ends at once."""
+    """Turns a first Ctrl-C (SIGTERM, the end of the terminal) into a wish that the loop fulfils after its step; a second one ends
+    at once."""
 
     def __init__(self) -> None:
         self.wanted = False
@@ -128,8 +136,10 @@ class _Interruption:
 
     def __enter__(self) -> _Interruption:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._handle)
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)
+                if number and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # as nohup has it
+                    self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,7 +156,10 @@ class _Session:
     """One sitting of a run: plans it, steps it, saves it, and looks back on it."""
 
     def __init__(self, run: Run, say: Listener, interruption: _Interruption) -> None:
-        self.run, self.say, self.interruption = run, say, interruption
+        self.run, self.interruption = run, interruption
+        self._listener = say
+        self._failure: Exception | None = None
+        """What the listener raised, to be raised again once the work is saved."""
         self.writer: CheckpointWriter = run.writer
         self.manifest: Manifest = run.manifest
         self.corpus: Corpus = run.corpus
@@ -162,8 +175,27 @@ class _Session:
         self.final_symbols: int | None = None
         """How much of the validation text the final look reads; None: all of it."""
 
+    def say(self, progress: Progress) -> None:
+        """Tells the listener. Where that fails (no room for what it prints, a terminal that is gone), the training ends as if it
+        were interrupted."""
+        if self._failure is None:
+            try:
+                self._listener(progress)
+            except Exception as error:
+                self._failure = error
+
     def train(self) -> Outcome:
         """Plans, trains, winds up."""
+        outcome = self._train()
+        if self._failure is not None:
+            raise self._failure
+        return outcome
+
+    @property
+    def _is_to_stop(self) -> bool:
+        return self.interruption.wanted or self._failure is not None
+
+    def _train(self) -> Outcome:
         self._announce()
         trainer, pacer = self._plan()
         symbols, size = len(self.corpus.splits["train"]), self.corpus.tokenizer.size
@@ -206,7 +238,11 @@ class _Session:
             recipe = recipe.replace(dtype=dtype)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
-            trainer.restore(run.state)
+            try:
+                trainer.restore(run.state)
+            except CheckpointError as error:
+                error.where = str(self.writer.folder / self.manifest.states[-1][0])
+                raise
             self.writer.cut(METRICS, trainer.counters.metrics_length)
         if budget is None:
             return trainer, None
@@ -241,7 +277,7 @@ class _Session:
         saved = reported = now = clock.monotonic()
         first = counters.step
         surprise = None
-        while not trainer.finished and not self.interruption.wanted:
+        while not trainer.finished and not self._is_to_stop:
             value = trainer.step() * self.train_scale
             surprise = value if surprise is None else 0.95 * surprise + 0.05 * value
             before, now = now, clock.monotonic()
@@ -342,7 +378,8 @@ class _Session:
         self.unsaved = False
 
     def _save_at_last(self, trainer: Trainer, status: str, recall: Tensor | None) -> None:
-        """Saves what the training came to. Where that fails, waits for room; one more Ctrl-C gives it up.
+        """Saves what the training came to. Where that fails for want of room, or as disks and networks fail, waits; one more
+        Ctrl-C gives it up.
 
         Raises:
             CheckpointError: it could not be saved.
@@ -355,7 +392,7 @@ class _Session:
                 return self._saved(trainer)
             except CheckpointError as error:
                 now = clock.monotonic()
-                if now > given_up or self.interruption.wanted != asked_to_stop:
+                if now > given_up or self.interruption.wanted != asked_to_stop or _will_stay(error):
                     raise
                 if now - told > TELL_EVERY:
                     waits = "The training is over, and waits to be saved: it tries again. Ctrl-C gives it up."
@@ -367,7 +404,7 @@ class _Session:
         """The last look, the verdict, the picture, the commit."""
         counters, settings = trainer.counters, trainer.recipe.training
         seconds = clock.monotonic() - began
-        interrupted = self.interruption.wanted and not trainer.finished
+        interrupted = self._is_to_stop and not trainer.finished
         first = self.run.state.values["step"] if self.run.state else 0
         if interrupted:
             self.say(Progress("evaluating", message="Interrupted: saving. Ctrl-C again stops without it."))

@@ -25,8 +25,9 @@ import torch
 
 import seqgen
 from seqgen import training
-from seqgen.checkpoint import MANIFEST, METRICS, Checkpoint
+from seqgen.checkpoint import Checkpoint
 from seqgen.errors import SeqgenError
+from seqgen.manifest import MANIFEST, METRICS
 from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
 from seqgen.recipe import Overrides, merge
@@ -78,7 +79,8 @@ def variants() -> list[Variant]:
     for cell in CELLS:
         settings = {"model": {"cell": cell}, "tokenizer": {"kind": "characters"}}
         made.append(Variant(f"replies-{cell}", "pairs.tsv", merge(REPLIES, settings)))
-    return made
+    halves = merge(LANES, {"training": {"dtype": "bfloat16"}, "corpus": {"documents": "line"}})
+    return [*made, Variant("text-characters-lstm-bfloat16", "verse.txt", halves)]
 
 
 def write_corpora(folder: Path) -> None:

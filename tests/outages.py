@@ -13,8 +13,9 @@ from unittest import mock
 
 import seqgen
 from seqgen import training
-from seqgen.checkpoint import MANIFEST, METRICS, Checkpoint
+from seqgen.checkpoint import Checkpoint
 from seqgen.corpus import prepare
+from seqgen.manifest import MANIFEST, METRICS
 from seqgen.recipe import Overrides
 from tests.killing import bits
 from tests.power import Disk, Recorder, System

@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from seqgen import disk
-from seqgen.checkpoint import MANIFEST
+from seqgen.manifest import MANIFEST
 
 STEPS = ("open", "write", "ftruncate", "fsync", "replace", "unlink", "mkdir")
 """What `seqgen.disk` asks of the system, and what can therefore fail."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import seqgen
-from seqgen.checkpoint import LOSS_PLOT, MANIFEST, TIMING
 from seqgen.machine import torch_settings
+from seqgen.manifest import LOSS_PLOT, MANIFEST, TIMING
 from seqgen.migrations import FORMAT
 from seqgen.recipe import Overrides, merge
 from seqgen.saving import LOCK

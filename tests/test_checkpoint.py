@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import seqgen
-from seqgen.checkpoint import MANIFEST, Checkpoint, find_checkpoint, list_checkpoints
+from seqgen.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
 from seqgen.errors import CheckpointError
+from seqgen.manifest import MANIFEST
 from seqgen.saving import CheckpointWriter
 from tests.trained import TINY, trained_on_verse
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -308,6 +309,14 @@ def test_a_killed_run_ends_bit_identical_when_the_command_resumes_it(run: Run) -
     assert (whole / "metrics.jsonl").read_bytes() == (killed / "metrics.jsonl").read_bytes()
     newest = [sorted(path.name for path in folder.glob("resume/state-400-*")) for folder in (whole, killed)]
     assert newest[0] == newest[1] and len(newest[0]) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes what a shell closes")
+def test_a_program_without_an_output_does_its_work(run: Run) -> None:
+    """As some daemons start one."""
+    options = shlex.join(["train", "verse.txt", "--name", "quiet", "--steps", "2", "-q", *SMALL])
+    done = subprocess.run(f"{shlex.quote(sys.executable)} -m seqgen {options} >&- 2>&-", shell=True, check=False)
+    assert done.returncode == 0 and run("info", "quiet").code == 0
 
 
 def test_colour_is_off_where_no_color_is_set(trained: str) -> None:

@@ -123,6 +123,14 @@ def test_an_existing_file_is_refused_unless_forced_and_never_touched() -> None:
     assert Path("out.txt").read_text() == "old"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there is no such device")
+def test_a_device_may_be_written_to_and_a_link_to_nothing_is_not_replaced() -> None:
+    check_output(Path("/dev/null"), force=False)
+    Path("out.txt").symlink_to("nowhere.txt")
+    with pytest.raises(UsageError, match="exists already"):
+        check_output(Path("out.txt"), force=False)
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_and_a_file_in_no_folder_are_refused_even_when_forced(force: bool) -> None:
     Path("folder").mkdir()

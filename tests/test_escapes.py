@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen import cli
-from seqgen.checkpoint import MANIFEST
 from seqgen.cli import info
 from seqgen.cli import main as program
 from seqgen.cli.display import display_for
+from seqgen.manifest import MANIFEST
 from seqgen.progress import Progress
 from seqgen.visible import VISIBLE, escaped_in_json, one_line, visible
 from tests.commands import SMALL, Run

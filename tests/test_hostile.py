@@ -19,9 +19,10 @@ import torch
 from safetensors.torch import load, save
 
 import seqgen
-from seqgen.checkpoint import MANIFEST, METRICS, Checkpoint, list_checkpoints, read_lines
+from seqgen.checkpoint import Checkpoint, list_checkpoints
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
 from seqgen.guarded import LARGEST_JSON, load_json, read_file
+from seqgen.manifest import MANIFEST, METRICS, read_lines
 from seqgen.plausible import check_metrics
 from seqgen.recipe import MOST_SYMBOLS, Recipe
 from seqgen.runs import reopen_corpus
@@ -407,6 +408,14 @@ def _music(kind: str) -> dict[str, Any]:
     )
 
 
+@pytest.mark.parametrize("kind", ["voices", "melody", "frames", "remi", "tsd"])
+def test_nothing_that_a_vocabulary_of_music_says_may_be_missing(kind: str) -> None:
+    whole = _music(kind)
+    for name in whole:
+        with pytest.raises(ValueError):
+            TOKENIZERS[kind].from_bytes(json.dumps({each: whole[each] for each in whole if each != name}).encode())
+
+
 @pytest.mark.parametrize(
     ("kind", "change"),
     [
@@ -518,7 +527,12 @@ def test_a_state_is_not_written_through_a_link(copy: Path, tmp_path: Path) -> No
     (copy / METRICS).symlink_to(mine)
     with pytest.raises(SeqgenError, match="is a link"):
         seqgen.train(resume=True, out=copy)
-    assert mine.read_text() == "precious"
+    (copy / METRICS).unlink()
+    os.link(mine, copy / METRICS)
+    with pytest.raises(CheckpointError, match="also a file elsewhere") as raised:
+        seqgen.train(resume=True, out=copy)
+    assert "cp -RL" in str(raised.value) and mine.read_text() == "precious"
+    assert seqgen.load(copy).checkpoint.manifest.step == 3  # to read it does no harm
 
 
 def test_a_checkpoint_as_it_is_written_can_be_read_to_its_last_byte(copy: Path) -> None:

@@ -14,9 +14,10 @@ from torch import Tensor
 import seqgen
 from seqgen import training
 from seqgen.alphabet import Alphabet
-from seqgen.checkpoint import Checkpoint, read_lines
+from seqgen.checkpoint import Checkpoint
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import SHAPE, inherit
+from seqgen.manifest import read_lines
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, LanguageModel
 from seqgen.recipe import ModelSettings, merge

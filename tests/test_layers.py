@@ -300,7 +300,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from seqgen.alphabet import Alphabet
-    from seqgen.checkpoint import Manifest
+    from seqgen.manifest import Manifest
     from seqgen.models import MODELS
     from seqgen.recipe import Recipe
     from seqgen.saving import CheckpointWriter

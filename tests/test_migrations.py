@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import seqgen
-from seqgen.checkpoint import MANIFEST, Checkpoint
+from seqgen.checkpoint import Checkpoint
 from seqgen.errors import CheckpointError, DataError
+from seqgen.manifest import MANIFEST
 from seqgen.migrations import FORMAT, MIGRATIONS, SETTLED, migrate
 from seqgen.modalities import MODALITIES
 from tests.killing import write_corpora

@@ -8,7 +8,7 @@ from torch import nn
 
 from seqgen.alphabet import Alphabet
 from seqgen.models import ATTENTIONS, CELLS, MODELS, NO_ATTENTION, Batch, LanguageModel, ReplyModel
-from seqgen.optimizers import OPTIMIZERS, Muon, orthogonalize
+from seqgen.optimizers import OPTIMIZERS, REMEMBERED, Muon, orthogonalize
 from seqgen.recipe import ModelSettings, TrainingSettings
 
 
@@ -55,6 +55,8 @@ def test_every_optimiser_learns_a_repeating_text(name: str) -> None:
         for optimizer in optimizers:
             optimizer.step()
     assert nats().item() < 0.2 * before
+    for optimizer in optimizers:  # which a training state is held against
+        assert {name for known in optimizer.state.values() for name in known} == REMEMBERED[type(optimizer)]
 
 
 @pytest.mark.parametrize("network", MODELS)

@@ -14,8 +14,9 @@ import pytest
 
 import seqgen
 from seqgen import training
-from seqgen.checkpoint import METRICS, Checkpoint, Manifest, read_lines
+from seqgen.checkpoint import Checkpoint
 from seqgen.errors import CheckpointError
+from seqgen.manifest import METRICS, Manifest, read_lines
 from seqgen.saving import CheckpointWriter
 from seqgen.trainer import Trainer
 from tests.interrupts import CtrlC

@@ -20,11 +20,11 @@ from torch import Tensor
 import seqgen
 from seqgen import api, held_out
 from seqgen.api import Loaded
-from seqgen.checkpoint import MANIFEST
 from seqgen.conversations import Pair, pack, unpack
 from seqgen.corpus import read_split
 from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError, DataError, UsageError
+from seqgen.manifest import MANIFEST
 from seqgen.models import ReplyModel
 from seqgen.reply_evaluation import ComparisonSettings
 from seqgen.replying import BEAM, FLUENCY_BY_HEART, Replier, ReplySettings, _unlike, _usual

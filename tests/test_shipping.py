@@ -14,10 +14,11 @@ import pytest
 import torch
 
 import seqgen
-from seqgen.checkpoint import MANIFEST, Checkpoint, list_checkpoints
+from seqgen.checkpoint import Checkpoint, list_checkpoints
 from seqgen.cli.sample import command as sample_command
 from seqgen.errors import UsageError
 from seqgen.generation import SampleSettings
+from seqgen.manifest import MANIFEST
 from seqgen.saving import CheckpointWriter
 from seqgen.shipping import ship, size_of
 from tests.commands import Run

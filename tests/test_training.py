@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import math
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,9 +19,10 @@ import torch
 
 import seqgen
 from seqgen import training
-from seqgen.checkpoint import TIMING, Checkpoint, TrainingState, read_lines
+from seqgen.checkpoint import Checkpoint, TrainingState
 from seqgen.corpus import Corpus, prepare
 from seqgen.errors import CheckpointError, DataError, TrainingError, UsageError
+from seqgen.manifest import TIMING, read_lines
 from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
 from seqgen.pacing import bend
@@ -91,6 +94,29 @@ def test_a_restored_trainer_goes_on_bit_for_bit(corpus_file: Path, cell: str, to
     resumed.restore(kept)
     advance(resumed, 20)
     assert_same(whole.state(), resumed.state())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("steps", [0, 1, 11])
+def test_a_trainer_of_bfloat16_goes_on_bit_for_bit(corpus_file: Path, cell: str, steps: int) -> None:
+    """Its hidden state is of float32 before the first window, and may be of bfloat16 behind it."""
+    prepared = prepared_for(corpus_file, model={"cell": cell}, training={"dtype": "bfloat16"})
+    whole, resumed = Trainer(*prepared), Trainer(*prepared)
+    advance(whole, steps)
+    resumed.restore(copy.deepcopy(whole.state()))
+    for trainer in (whole, resumed):
+        advance(trainer, 6)
+    assert_same(whole.state(), resumed.state())
+
+
+def test_no_room_on_a_device_is_not_told_as_a_damaged_state(corpus_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    trainer = trainer_for(corpus_file)
+    monkeypatch.setattr(trainer.model, "load_state_dict", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.restore(trainer.state())
 
 
 def _parts(state: TrainingState) -> Iterator[tuple[str, str]]:
@@ -174,6 +200,58 @@ def test_an_interrupted_run_can_be_sampled_at_once(corpus_file: Path) -> None:
     assert not stopped.finished and stopped.verdict.name == "interrupted"
     assert "".join(seqgen.load(stopped.checkpoint).sample("the ", length=5)).startswith("the ")
     assert Checkpoint(stopped.checkpoint).manifest.status == "interrupted"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal")
+def test_a_terminal_that_is_gone_ends_a_training_with_its_work_saved(corpus_file: Path) -> None:
+    stopped = train(corpus_file, steps=1000, progress=CtrlC(3, signal.SIGHUP))
+    assert not stopped.finished and Checkpoint(stopped.checkpoint).manifest.status == "interrupted"
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:  # as under nohup
+        assert train(corpus_file, steps=8, progress=CtrlC(3, signal.SIGHUP)).finished
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+
+
+def test_a_listener_that_fails_ends_a_training_with_its_work_saved(corpus_file: Path) -> None:
+    """As where the disk is full under what it prints."""
+
+    def tell(progress: seqgen.Progress) -> None:
+        if progress.step >= 3:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        train(corpus_file, steps=1000, name="told", progress=tell)
+    manifest = Checkpoint(Path("checkpoints/told")).manifest
+    assert manifest.status == "interrupted" and manifest.step >= 3
+    assert seqgen.train(name="told", resume=True, steps=manifest.step + 2).finished
+
+
+def test_a_folder_that_is_removed_meanwhile_comes_again_with_the_work(corpus_file: Path) -> None:
+    def remove(progress: seqgen.Progress) -> None:
+        if progress.look and progress.step == 16:
+            shutil.rmtree("checkpoints/gone")
+
+    outcome = train(corpus_file, steps=24, name="gone", progress=remove)
+    assert "".join(seqgen.load(outcome.checkpoint).sample("the ", length=5)).startswith("the ")
+    assert seqgen.train(name="gone", resume=True, steps="+3").steps == 27
+
+
+def test_clocks_that_cannot_be_written_down_stop_nothing(corpus_file: Path) -> None:
+    train(corpus_file, steps=8, name="clocks")
+    timing = Path("checkpoints/clocks") / TIMING
+    timing.unlink()
+    timing.mkdir()
+    assert seqgen.train(name="clocks", resume=True, steps="+8").finished
+
+
+def test_more_names_of_files_than_can_be_kept_are_refused_before_training(
+    corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqgen.saving.LARGEST_JSON", 1000)
+    with pytest.raises(UsageError, match="1 files are too many to be named one by one"):
+        train(corpus_file, steps=8, name="many")
+    assert not Path("checkpoints/many").exists()
 
 
 def test_signal_handlers_and_torch_settings_are_put_back(corpus_file: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from seqgen.checkpoint import Manifest
+from seqgen.manifest import Manifest
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS
 from seqgen.recipe import Recipe

@@ -304,8 +304,9 @@ def _play(folder: Path) -> None:
 
 def _go_on(folder: Path, kind: str) -> None:
     """The training state, given back, and a step and a look after it."""
-    from seqgen.checkpoint import Checkpoint, read_lines
+    from seqgen.checkpoint import Checkpoint
     from seqgen.errors import TrainingError
+    from seqgen.manifest import read_lines
     from seqgen.trainer import Trainer
 
     checkpoint = Checkpoint(folder)

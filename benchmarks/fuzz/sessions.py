@@ -16,9 +16,9 @@ import seqgen
 from fuzz.damage import damaged
 from fuzz.target import Case, Target, text_case
 from seqgen.api import Loaded
-from seqgen.checkpoint import Manifest
 from seqgen.cli.stages import Interrupts, Pipe, Terminal
 from seqgen.errors import DataError, SeqgenError
+from seqgen.manifest import Manifest
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS as MODELS_BY_NAME
 from seqgen.recipe import Recipe

@@ -97,6 +97,9 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 
 def _run() -> int:
     debug = "--debug" in sys.argv
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the program began; then nobody wants to hear it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the process ends
     try:
         color = False if os.environ.get("NO_COLOR") else None
         code = program.main(standalone_mode=False, color=color)  # what a verb or its Exit says, else None

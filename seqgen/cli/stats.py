@@ -126,7 +126,7 @@ def _show(corpus: Corpus, summary: Summary) -> None:
         say(note)
     for reason, names in corpus.left_out.items():
         count = count_left_out(names)
-        more = f" and {count - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+        more = f" and {count - SHOWN_NAMES:,} more, named with --json" if len(names) > SHOWN_NAMES else ""
         named = ", ".join(map(one_line, names[:SHOWN_NAMES]))
         put(f"left out, {one_line(reason)}: {count:,} ({named}{more})")
 

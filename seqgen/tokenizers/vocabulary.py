@@ -79,8 +79,8 @@ def check(about: dict[str, Any]) -> None:
     velocity, tempo, span = about.get("velocity"), about.get("tempo"), about.get("range")
     right = {
         "range": isinstance(span, list) and len(span) == 2 and all(_isnumber_of(pitch, HIGHEST) for pitch in span),
-        "velocity": velocity is None or _isnumber_of(velocity, 127),
-        "tempo": tempo is None or f"{TEMPO} {tempo}" in REMI.words(),
+        "velocity": ("velocity" in about and velocity is None) or _isnumber_of(velocity, 127),
+        "tempo": ("tempo" in about and tempo is None) or f"{TEMPO} {tempo}" in REMI.words(),
         "program": _isnumber_of(about.get("program"), 127),
         "longest": _isnumber_of(about.get("longest"), LONGEST * TICKS),
         "changes": isinstance(about.get("changes"), bool),
