@@ -56,7 +56,7 @@ def flip_every_byte(folder: Path) -> Figures:
         for where, changed in damaged(files):
             for name, data in changed.items():
                 (copy / name).write_bytes(data)
-            _try(copy, where, figures, any(name.startswith("resume/") for name in changed))
+            _try(copy, where, figures, any(name.startswith("resume/") for name in changed), MANIFEST in changed)
             for name in changed:
                 (copy / name).write_bytes(files[name])
     return figures
@@ -85,8 +85,9 @@ def _reach(name: str, data: bytes) -> int:
     return 8 + int.from_bytes(data[:8], "little") if name.endswith(".safetensors") else len(data)
 
 
-def _try(folder: Path, where: str, figures: Figures, is_state: bool) -> None:
-    """Reads a damaged checkpoint: of a training state that alone, which has its own door."""
+def _try(folder: Path, where: str, figures: Figures, is_state: bool, may_fit: bool) -> None:
+    """Reads a damaged checkpoint: of a training state that alone, which has its own door. A file whose digest does not fit must be
+    refused."""
     import seqgen
     from seqgen.checkpoint import Checkpoint
 
@@ -95,6 +96,8 @@ def _try(folder: Path, where: str, figures: Figures, is_state: bool) -> None:
         if not is_state:
             seqgen.load(folder, device="cpu").checkpoint.parameters()
         Checkpoint(folder).training_state()
+        if not may_fit:
+            raise AssertionError("read, though it is not what was written")
         figures.harmless += 1
     except SeqgenError:
         figures.refused += 1
