@@ -86,7 +86,7 @@ def _reach(name: str, data: bytes) -> int:
 
 
 def _try(folder: Path, where: str, figures: Figures, is_state: bool, may_fit: bool) -> None:
-    """Reads a damaged checkpoint: of a training state that alone, which has its own door. A file whose digest does not fit must be
+    """Reads a damaged checkpoint; of a training state that alone, which has its own door. What does not fit its digest must be
     refused."""
     import seqgen
     from seqgen.checkpoint import Checkpoint
