@@ -47,6 +47,7 @@ def main() -> None:
             "seconds",
             "read",
             "refused",
+            "stopped",
             "crashes",
             "hangs",
             "memory",
@@ -122,7 +123,7 @@ def _replay(names: list[str], options: argparse.Namespace) -> int:
 
 
 def _line(figures: Figures) -> str:
-    counts = (figures.read, figures.refused, figures.crashes, figures.hangs, figures.over_memory)
+    counts = (figures.read, figures.refused, figures.stopped, figures.crashes, figures.hangs, figures.over_memory)
     return _row(
         figures.target,
         f"{figures.inputs:,}",

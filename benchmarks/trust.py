@@ -34,6 +34,7 @@ from tests.texts import verse
 
 PAGE = Path(__file__).parents[1] / "docs/trust.md"
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
+HEAD = "| tried | seen | on |\n|---|---|---|"
 GROWTH = 0.01
 """The share by which memory may grow in 1,000 steps."""
 FLAT = 0.02
@@ -195,6 +196,7 @@ def fuzzed(amount: Amount, targets: list[str]) -> Iterator[Row]:
         yield Row(
             f"inputs fuzzed: {target}",
             f"{figures.inputs:,} in {figures.seconds / 60:.0f} min: {figures.read:,} read, {figures.refused:,} refused, "
+            f"{f'{figures.stopped} stopped in a process of their own, ' if figures.stopped else ''}"
             f"{bad[0]} crashes, {bad[1]} hangs, {bad[2]} over 200 MB",
             not any(bad),
         )
@@ -316,13 +318,13 @@ def note(row: Row) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     table, after = rest.split(END)
-    rows = [line for line in table.strip().splitlines() if line.startswith("|")]
+    rows = [line for line in table.strip().splitlines() if line.startswith("| ") and not line.startswith(HEAD[:6])]
     kept = "" if row.kept else " **broken**"
     line = f"| {row.what} | {row.came_to}{kept} | {datetime.datetime.now(datetime.UTC):%Y-%m-%d} |"
     same = [place for place, other in enumerate(rows) if _trial(other) == _trial(line)]
     rows[same[0] if same else len(rows) : same[0] + 1 if same else len(rows)] = [line]
     machine = f"Measured by `python benchmarks/trust.py --write` on {describe()}."
-    PAGE.write_text(f"{before}{BEGIN}\n{machine}\n\n" + "\n".join(rows) + f"\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{machine}\n\n{HEAD}\n" + "\n".join(rows) + f"\n{END}{after}", encoding="utf-8")
 
 
 def _trial(line: str) -> str:

@@ -99,3 +99,17 @@ def test_a_reply_begins_with_no_more_than_a_reply_can_hold() -> None:
 def test_words_and_fields_among_notes_are_no_notes() -> None:
     words = "w: " + "cage " * MOST_IN_A_BAR
     assert items(read_abc(f"X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n{words}\n").parts[0]) == "C4 D4 E4 F4"
+
+
+def test_a_drum_on_no_line_of_the_staff_is_a_damaged_score() -> None:
+    struck = note("C4", 4).replace(
+        "<pitch><step>C</step><octave>4</octave></pitch>", "<unpitched><display-step>s</display-step></unpitched>"
+    )
+    assert "unpitched" in struck
+    with pytest.raises(DataError, match="damaged MusicXML"):
+        read_xml(xml(measure(1, struck)))
+
+
+def test_a_line_that_only_looks_like_a_field_is_music() -> None:
+    """music21 reads it as notes, so its numbers are bounded like theirs."""
+    assert "10 digits" in refusal(b'X:1\nL:1/8\nK:C\nf:"Am"e2A z4294967296|]\n', ".abc")

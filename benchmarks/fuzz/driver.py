@@ -28,7 +28,8 @@ from fuzz import TARGETS
 from fuzz.target import Case, Target
 from seqgen.errors import SeqgenError
 
-READ, REFUSED, CRASH, HANG, MEMORY = "read", "refused", "crash", "hang", "memory"
+READ, REFUSED, STOPPED, CRASH, HANG, MEMORY = "read", "refused", "stopped", "crash", "hang", "memory"
+DIED = "the process died"
 GRACE = 5.0
 """Seconds after its time that an input has to answer the alarm; what hangs outside of Python does not."""
 STARTUP = 120.0
@@ -46,7 +47,7 @@ class Outcome(NamedTuple):
     """What came of an input.
 
     Attributes:
-        kind: READ, REFUSED, CRASH, HANG or MEMORY.
+        kind: READ, REFUSED, CRASH, HANG or MEMORY; STOPPED where a worker of the program would have been ended.
         reason: of equal ones the same, whatever numbers and names are in it.
         details: of a finding.
         megabytes: by which the process grew.
@@ -107,6 +108,11 @@ class Figures:
         return self.count(REFUSED)
 
     @property
+    def stopped(self) -> int:
+        """How many would have ended a worker of the program, which says why and goes on."""
+        return self.count(STOPPED)
+
+    @property
     def crashes(self) -> int:
         """How many raised something else, or ended the process."""
         return self.count(CRASH)
@@ -127,10 +133,12 @@ class Figures:
 
     def add(self, index: int, outcome: Outcome) -> None:
         """One more input."""
+        if TARGETS[self.target].in_worker and (outcome.kind in (HANG, MEMORY) or outcome.reason == DIED):
+            outcome = outcome._replace(kind=STOPPED, reason=f"{outcome.kind}: {outcome.reason}")
         self.outcomes[outcome.kind, outcome.reason] += 1
         self.megabytes = max(self.megabytes, outcome.megabytes)
         self.slowest = max(self.slowest, (outcome.seconds, index))
-        if outcome.kind not in (READ, REFUSED):
+        if outcome.kind not in (READ, REFUSED, STOPPED):
             self.findings.append(Finding(index, outcome))
 
 
@@ -255,7 +263,7 @@ def _watch(child: _Child, log: Path, figures: Figures, index: int, seconds: floa
             if received.kind in (HANG, MEMORY):
                 return index  # whatever was interrupted may not be as it was
     except EOFError:
-        figures.add(index, Outcome(CRASH, "the process died", _tail(log)))
+        figures.add(index, Outcome(CRASH, DIED, _tail(log)))
         return index + 1
     finally:
         figures.seconds = before + time.monotonic() - began

@@ -94,4 +94,6 @@ def run(case: Case) -> None:
         assert notation.write(notation.parse(text), barlines=False) == text, "a piece is read again as another one"
 
 
-MUSIC = Target("music", "music files: MIDI, MusicXML, ABC, Humdrum", specimens, mutate, run, SUFFIXES, seconds=30)
+MUSIC = Target(
+    "music", "music files: MIDI, MusicXML, ABC, Humdrum", specimens, mutate, run, SUFFIXES, seconds=30, in_worker=True
+)

@@ -47,6 +47,8 @@ class Target:
             raises is a finding, an AssertionError too: so a target says what must hold of what was read.
         endings: of the files that can be specimens as well, for `--specimens`.
         seconds: that an input may take.
+        in_worker: whether the program reads it in a process of its own, which it ends like that, with a reason, when a library
+            crashes, takes too long or too much memory. Here that is no finding, and counted for itself.
         megabytes: by which the process may grow for an input.
     """
 
@@ -58,3 +60,4 @@ class Target:
     endings: frozenset[str] = frozenset()
     seconds: float = 10.0
     megabytes: int = 200
+    in_worker: bool = False

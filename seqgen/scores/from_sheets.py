@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from music21 import abcFormat, stream, tinyNotation
 from music21.abcFormat import translate
@@ -18,15 +18,17 @@ from seqgen.scores.piece import Piece
 from seqgen.scores.repairs import plain_name
 from seqgen.scores.streams import read_stream
 
+Built = TypeVar("Built")
 _ABC: Any = translate.abcToStreamScore
 _MUSIC_XML: Any = MusicXMLImporter
 _TINY: Any = tinyNotation.Converter  # music21 has few types
 _TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
-_FIELD = re.compile(r"^(?:[A-Za-z]:|%).*$", re.MULTILINE)
+_FIELD = re.compile(r"^(?:[A-Zw]:|%).*$", re.MULTILINE)
+"""Lines that are no music, as music21 tells them."""
 _TITLE = re.compile(r"^T:\s*(.+?)\s*$", re.MULTILINE)
 _WORDS = re.compile(r'"[^"\n]*"|%.*')
 """What is written among the notes."""
-_ENDLESS = re.compile(r"^(?!(?![LMQ]:)[A-Za-z]:).*?(\d{5,})", re.MULTILINE)
+_ENDLESS = re.compile(r"^(?!(?![LMQ]:)[A-Zw]:).*?(\d{5,})", re.MULTILINE)
 """A number that no length or metre has, where one may stand: music21 would build a note of it bar by bar."""
 _UNIT = re.compile(r"^L:\s*(\d{1,4})/(\d{1,4})\b", re.MULTILINE)
 _BEATS = {
@@ -90,12 +92,12 @@ def _read_music_xml(data: bytes) -> Piece:
             raise DataError(f"a key of {found[0][:12]} sharps or flats", hint="No key has a hundred.")
     importer: Any = _MUSIC_XML()
 
-    def build() -> Any:
+    def build() -> Piece:
         importer.xmlRootToScore(root, importer.stream)
-        return importer.stream
+        # Many editors write "major" wherever nobody has said which mode it is.
+        return read_stream(importer.stream, major_is_said=False)
 
-    # Many editors write "major" wherever nobody has said which mode it is.
-    return read_stream(_call(build, "MusicXML"), major_is_said=False)
+    return _call(build, "MusicXML")
 
 
 def _read_kern(text: str) -> list[Piece]:
@@ -103,13 +105,13 @@ def _read_kern(text: str) -> list[Piece]:
         raise DataError("no **kern in it, which begins a part of such a file", hint="Only Humdrum's kern can be read.")
     _check_beats(text, _BEATS["kern"])
 
-    def build() -> Any:
+    def build() -> list[Piece]:
         collection = HumdrumDataCollection(text)
         collection.parse()
-        return collection.stream
+        built: Any = collection.stream
+        return [read_stream(score) for score in (built.scores if isinstance(built, stream.Opus) else [built])]
 
-    built = _call(build, "kern")
-    return [read_stream(score) for score in (built.scores if isinstance(built, stream.Opus) else [built])]
+    return _call(build, "kern")
 
 
 def _read_tunes(text: str) -> tuple[list[Piece], list[str]]:
@@ -149,11 +151,11 @@ def _read_tune(text: str) -> Piece:
     if unit and int(unit[1]) > int(unit[2]):
         raise DataError(f"a unit of {unit[1]}/{unit[2]} whole notes (L:)", hint="It is 1/8 as a rule, and 1/1 at most.")
 
-    def build() -> Any:
+    def build() -> Piece:
         with _without_beams():
-            return _ABC(abcFormat.ABCFile().readstr(text))
+            return read_stream(_ABC(abcFormat.ABCFile().readstr(text)))
 
-    return read_stream(_call(build, "ABC"))
+    return _call(build, "ABC")
 
 
 @contextlib.contextmanager
@@ -174,10 +176,11 @@ def _check_beats(text: str, beats: re.Pattern[str]) -> None:
         raise DataError(f"a metre of {found[1][:12]} beats", hint="No bar has a hundred.")
 
 
-def _call(build: Callable[[], Any], kind: str) -> Any:
+def _call(build: Callable[[], Built], kind: str) -> Built:
+    """What music21 reads, and what is read of that: it looks at much only when it is asked."""
     try:
         return build()
-    except (MemoryError, RecursionError):
+    except (DataError, MemoryError, RecursionError):
         raise
     except Exception as error:  # music21 raises anything on a damaged file
         reason = f"{type(error).__name__}: {plain_name(str(error))}"
