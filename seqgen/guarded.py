@@ -37,7 +37,7 @@ class LinkError(ValueError):
     """Something is a link that may be none."""
 
 
-def open_file(folder: Path, name: str, links: bool = False) -> BinaryIO:
+def open_within(folder: Path, name: str, links: bool = False) -> BinaryIO:
     """A file of a folder, for reading. The folder may be a link; the file and the folders on the way to it may be none.
 
     Args:
@@ -64,9 +64,9 @@ def read_file(folder: Path, name: str, most: int, links: bool = False) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: as of `open_file`; or it has more than `most` bytes.
+        ValueError: as of `open_within`; or it has more than `most` bytes.
     """
-    with open_file(folder, name, links) as file:
+    with open_within(folder, name, links) as file:
         return read_whole(file, most)
 
 

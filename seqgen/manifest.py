@@ -15,7 +15,7 @@ from typing import Any
 
 from seqgen import __version__
 from seqgen.errors import CheckpointError, SeqgenError, UsageError
-from seqgen.guarded import LARGEST_JSON, load_json, open_file, read_file
+from seqgen.guarded import LARGEST_JSON, load_json, open_within, read_file
 from seqgen.migrations import FORMAT, migrate
 from seqgen.modalities import MODALITIES
 from seqgen.plausible import check_corpus, check_files, check_metrics, check_record
@@ -126,7 +126,7 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a `.jsonl` file, of very many the last; what is none, as a last line that was cut short, is left out."""
     records: deque[dict[str, Any]] = deque(maxlen=MOST_LINES)
-    with contextlib.suppress(FileNotFoundError), open_file(path.parent, path.name) as file:
+    with contextlib.suppress(FileNotFoundError), open_within(path.parent, path.name) as file:
         file.seek(max(0, file.seek(0, io.SEEK_END) - LARGEST_LINES))
         for line in io.BytesIO(file.read(LARGEST_LINES)):
             with contextlib.suppress(ValueError):

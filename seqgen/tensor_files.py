@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from seqgen.guarded import load_json, open_file
+from seqgen.guarded import load_json, open_within
 
 if TYPE_CHECKING:  # what only looks at a header need not wait for torch
     from torch import Tensor
@@ -56,7 +56,7 @@ class TensorFile:
     """
 
     def __init__(self, folder: Path, name: str, links: bool = False) -> None:
-        self._file = open_file(folder, name, links)
+        self._file = open_within(folder, name, links)
         try:
             self.size = os.fstat(self._file.fileno()).st_size
             length = int.from_bytes(self._file.read(_LENGTH), "little")
