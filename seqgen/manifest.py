@@ -97,7 +97,11 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
                 where=str(path),
                 hint="Install a newer seqgen.",
             )
+        if not isinstance(data.get("recipe"), dict):
+            raise ValueError("its recipe is missing, or none")
         data = migrate(data)
+        if unknown := data.keys() - {field_.name for field_ in dataclasses.fields(Manifest)}:
+            raise ValueError(f"no checkpoint says {min(unknown)!r:.80}")
         manifest = Manifest(**{**data, "recipe": Recipe.from_dict(data["recipe"])})
         _check_types(manifest)
         if manifest.recipe.corpus.kind not in MODALITIES:

@@ -182,52 +182,73 @@ def test_on_windows_links_and_junctions_are_refused_and_files_of_onedrive_are_no
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        lambda data: data.update(step=-1),
-        lambda data: data.update(step=True),
-        lambda data: data.update(format=True),
-        lambda data: data.update(format=0),
-        lambda data: data.update(weights="../model-0.safetensors"),
-        lambda data: data.update(weights="/etc/passwd.x"),
-        lambda data: data.update(tokenizer="tokenizer-\u0661.json"),
-        lambda data: data.update(states=[["a.b"]]),
-        lambda data: data.update(states=[{"a.b": 1, "c.d": 2}]),
-        lambda data: data.update(states=[["resume/a.b", None]]),
-        lambda data: data.update(files={f"a{number}.b": "" for number in range(1000)}),
-        lambda data: data["files"].update({"a.b": None}),
-        lambda data: data["versions"].update(torch=[1]),
-        lambda data: data["budget"].update(steps="3"),
-        lambda data: data["corpus"].update(entry="../.."),
-        lambda data: data["corpus"].update(entry=["a"]),
-        lambda data: data["corpus"].update(characters="many"),
-        lambda data: data["metrics"].update(valid=[]),
-        lambda data: data["metrics"]["valid"].update(unit="nats_per_note"),
-        lambda data: data["metrics"]["valid"].update(unit=["bits_per_character"]),
-        lambda data: data["metrics"]["valid"].update(bits_per_character="1.5"),
-        lambda data: data["metrics"]["valid"].update(bits_per_character_without_recall={}),
-        lambda data: data["metrics"]["valid"].update(baselines=[1]),
-        lambda data: data["metrics"]["valid"]["baselines"].update(unigram=None),
-        lambda data: data["metrics"]["valid"].update(symbols=0),
-        lambda data: data["metrics"]["valid"].pop("characters"),
-        lambda data: data.update(recipe=[]),
-        lambda data: data["recipe"].update(model=None),
-        lambda data: data["recipe"]["model"].update(layers=10**9),
-        lambda data: data["recipe"]["model"].update(hidden=10**9),
-        lambda data: data["recipe"]["training"].update(threads=10**9),
-        lambda data: data["recipe"]["training"].update(lanes=10**9),
-        lambda data: data["recipe"]["tokenizer"].update(max_size=10**9),
-        lambda data: data["recipe"]["training"].update(schedule=[[0, 0.0]]),
-        lambda data: data.update({"x" * 100_000: 1}),
+        (lambda data: data.update(step=-1), "its step or its format is negative"),
+        (lambda data: data.update(step=True), "step is of the wrong type"),
+        (lambda data: data.update(format=True), "format is of the wrong type"),
+        (lambda data: data.update(format=0), "not a seqgen checkpoint"),
+        (lambda data: data.update(weights="../model-0.safetensors"), "which cannot belong to it"),
+        (lambda data: data.update(weights="/etc/passwd.x"), "which cannot belong to it"),
+        (lambda data: data.update(tokenizer="tokenizer-\u0661.json"), "which cannot belong to it"),
+        (lambda data: data.update(states=[["a.b"]]), "its states are no pairs of files"),
+        (lambda data: data.update(states=[{"a.b": 1, "c.d": 2}]), "its states are no pairs of files"),
+        (lambda data: data.update(states=[["resume/a.b", None]]), "which cannot belong to it"),
+        (lambda data: data.update(files={f"a{number}.b": "" for number in range(1000)}), "it names far too many files"),
+        (lambda data: data["files"].update({"a.b": None}), "a digest of a file is no text"),
+        (lambda data: data["versions"].update(torch=[1]), "a value of versions is of the wrong type"),
+        (lambda data: data["budget"].update(steps="3"), "a value of budget is of the wrong type"),
+        (lambda data: data["corpus"].update(entry="../.."), "corpus.entry cannot be one of the cache's"),
+        (lambda data: data["corpus"].update(entry=["a"]), "corpus.entry is no text"),
+        (lambda data: data["corpus"].update(characters="many"), "corpus.characters or corpus.documents is no number"),
+        (lambda data: data["metrics"].update(valid=[]), "metrics.valid is none"),
+        (
+            lambda data: data["metrics"]["valid"].update(unit="nats_per_note"),
+            "metrics.valid.unit is not bits_per_character",
+        ),
+        (
+            lambda data: data["metrics"]["valid"].update(unit=["bits_per_character"]),
+            "metrics.valid.unit is not bits_per_character",
+        ),
+        (
+            lambda data: data["metrics"]["valid"].update(bits_per_character="1.5"),
+            "a figure of metrics.valid is no number, or missing",
+        ),
+        (
+            lambda data: data["metrics"]["valid"].update(bits_per_character_without_recall={}),
+            "a figure of metrics.valid is no number, or missing",
+        ),
+        (lambda data: data["metrics"]["valid"].update(baselines=[1]), "metrics.valid is none"),
+        (
+            lambda data: data["metrics"]["valid"]["baselines"].update(unigram=None),
+            "a figure of metrics.valid is no number, or missing",
+        ),
+        (lambda data: data["metrics"]["valid"].update(symbols=0), "metrics.valid is of no symbols"),
+        (lambda data: data["metrics"]["valid"].pop("characters"), "a figure of metrics.valid is no number, or missing"),
+        (lambda data: data.update(recipe=[]), "its recipe is missing, or none"),
+        (lambda data: data["recipe"].update(model=None), "model=None is not a section"),
+        (lambda data: data["recipe"]["model"].update(layers=10**9), "model.layers=1000000000 is above 256"),
+        (lambda data: data["recipe"]["model"].update(hidden=10**9), "model.hidden=1000000000 is above 65536"),
+        (lambda data: data["recipe"]["training"].update(threads=10**9), "training.threads=1000000000 is above 4096"),
+        (lambda data: data["recipe"]["training"].update(lanes=10**9), "training.lanes=1000000000 is above 65536"),
+        (
+            lambda data: data["recipe"]["tokenizer"].update(max_size=10**9),
+            "tokenizer.max_size=1000000000 is above 262144",
+        ),
+        (
+            lambda data: data["recipe"]["training"].update(schedule=[[0, 0.0]]),
+            "training.schedule=[0, 0.0] is not of type list",
+        ),
+        (lambda data: data.update({"x" * 100_000: 1}), "no checkpoint says 'xxx"),
     ],
 )
 def test_what_a_manifest_cannot_say_is_refused_in_a_few_words(
-    copy: Path, change: Callable[[dict[str, Any]], object]
+    copy: Path, change: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
     edit(copy, change)
     with pytest.raises(CheckpointError) as refusal:
         Checkpoint(copy)
-    assert 0 < len(refusal.value.what) < 600
+    assert reason in refusal.value.what and len(refusal.value.what) < 600
 
 
 def test_figures_that_are_not_finite_are_still_figures() -> None:
