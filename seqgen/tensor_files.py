@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -24,6 +25,7 @@ _LENGTH = 8
 """Bytes of the length of the header, which stands before it."""
 _DIMENSIONS = 8
 _METADATA = "__metadata__"
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 class Entry(NamedTuple):
@@ -139,8 +141,10 @@ def _are_sizes(values: Any) -> bool:
 
 
 def _memory() -> int | None:
-    """Bytes of this machine; None where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    """Bytes of this machine, or of the container that this process is in; None where neither says."""
+    sizes: list[int] = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(ValueError, OSError):  # "max" where there is no limit
+        sizes.append(int(_CONTAINER.read_text(encoding="ascii")))
+    return min(sizes, default=None)

@@ -268,3 +268,9 @@ def test_a_damaged_or_exploding_archive_is_refused() -> None:
 def test_too_many_notes_are_refused_before_they_are_built() -> None:
     many = xml(measure(1, note("C4") * 500_000))
     assert "500,000 notes" in refusal(many)
+
+
+@pytest.mark.parametrize("metre", ["(3+2+2)/8", "3+2+2/8", "(3 + 4)/8"])
+def test_a_metre_of_unequal_beats_is_their_sum(metre: str) -> None:
+    piece = read_abc(f"X:1\nM:{metre}\nL:1/8\nK:C\nCDEFGAB|cBAGFED|")
+    assert [(found.beats, found.unit) for found in piece.metres] == [(7, 8)]

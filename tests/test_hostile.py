@@ -327,8 +327,12 @@ def test_more_layers_than_tensors_are_not_built(copy: Path) -> None:
         seqgen.load(copy)
 
 
-def test_more_weights_than_memory_are_not_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqgen.tensor_files._memory", lambda: 1000)
+def test_more_weights_than_memory_are_not_read(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text("max\n")
+    monkeypatch.setattr("seqgen.tensor_files._CONTAINER", limit)
+    assert seqgen.load(copy)
+    limit.write_text("1000\n")
     with pytest.raises(CheckpointError, match="memory"):
         seqgen.load(copy)
 

@@ -38,6 +38,8 @@ _BEATS = {
 """Numbers of beats that no metre has."""
 _FIFTHS = re.compile(r"\d{3,}")
 """Numbers of sharps or flats that no key has: music21 would count them one by one."""
+_SUM = re.compile(r"^M:\s*\(?(\d{1,2}(?:\s*\+\s*\d{1,2})+)\)?\s*/", re.MULTILINE)
+"""A metre of unequal beats, (3+2+2)/8, whose digits music21 would take together."""
 _METRE = re.compile(r"^M:([^\n]*)/", re.MULTILINE)
 """What stands before the slash of an ABC metre: music21 takes all digits in it together, those of FREI4 and 1e999 alike."""
 _NOTE = re.compile(r"[A-Ga-gxyzXZ]")
@@ -138,6 +140,7 @@ def _read_tune(text: str) -> Piece:
         raise DataError("no K: field, which ends the head of a tune", hint="Write K:C before the notes.")
     if number := _ENDLESS.search(_WORDS.sub("", text)):
         raise DataError(f"a number of {len(number[1])} digits among its notes: no length is as large")
+    text = _SUM.sub(lambda found: f"M:{sum(map(int, found[1].split('+')))}/", text)
     _check_beats("\n".join(re.sub(r"\D", "", metre) for metre in _METRE.findall(text)), _BEATS["ABC"])
     bars = _WORDS.sub("", _FIELD.sub("", text)).split("|")
     if longest := next((units for bar in bars for units in _LENGTH.findall(bar) if int(units) > MOST_UNITS), ""):
