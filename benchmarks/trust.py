@@ -260,8 +260,8 @@ def soaked(amount: Amount) -> Iterator[Row]:
 
 
 def _latest_step(text: str, length: int) -> int:
-    """The step in the last line of progress that begins in a text."""
-    return int(text.rpartition('{"step": ')[2].partition(",")[0] or 0)
+    """The step in the last line of progress that begins in a text; 0: in none."""
+    return int([0, *re.findall(r'^\{"step": (\d+),', text, re.MULTILINE)][-1])
 
 
 def _memory(command: list[str], folder: str, progress: Callable[[str, int], int]) -> Iterator[tuple[int, int]]:
