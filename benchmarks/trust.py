@@ -218,18 +218,9 @@ def soaked(amount: Amount) -> Iterator[Row]:
     """Memory while a training and a sample go on and on."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "verse.txt").write_text(verse(200_000), encoding="utf-8")
-        small = [
-            "--set",
-            "model.hidden=32",
-            "--set",
-            "model.layers=1",
-            "--set",
-            "training.lanes=8",
-            "--set",
-            "training.window=32",
-        ]
-        command = ["train", "verse.txt", "--steps", str(amount.steps), "--json", "-q", *small, "--threads", "1"]
-        command += ["--set", "training.patience=0"]
+        small = "model.hidden=32 model.layers=1 training.lanes=8 training.window=32 training.patience=0".split()
+        command = ["train", "verse.txt", "--steps", str(amount.steps), "--json", "-q", "--threads", "1"]
+        command += [word for each in small for word in ("--set", each)]
         seen = list(_memory(command, folder, _latest_step))
         warm = [(step, size) for step, size in seen if step >= amount.steps / 3]
         growth = (warm[-1][1] / warm[0][1] - 1) / ((warm[-1][0] - warm[0][0]) / 1000)
@@ -239,17 +230,8 @@ def soaked(amount: Amount) -> Iterator[Row]:
             f"{growth:+.3%} in 1,000 steps",
             growth < GROWTH,
         )
-        command = [
-            "sample",
-            "python",
-            "-q",
-            "--seed",
-            "def ",
-            "-n",
-            str(amount.symbols),
-            "--random-seed",
-            str(amount.seed),
-        ]
+        command = ["sample", "python", "-q", "--seed", "def ", "--random-seed", str(amount.seed)]
+        command += ["-n", str(amount.symbols), "--min-length", str(amount.symbols - 100)]
         held = list(_memory(command, folder, lambda _, length: length))
         tenth = next(size for length, size in held if length >= amount.symbols / 10)
         yield Row(
