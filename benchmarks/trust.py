@@ -218,7 +218,7 @@ def soaked(amount: Amount) -> Iterator[Row]:
     """Memory while a training and a sample go on and on."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "verse.txt").write_text(verse(200_000), encoding="utf-8")
-        small = "model.hidden=32 model.layers=1 training.lanes=8 training.window=32 training.patience=0".split()
+        small = ["model.hidden=32", "model.layers=1", "training.lanes=8", "training.window=32", "training.patience=0"]
         command = ["train", "verse.txt", "--steps", str(amount.steps), "--json", "-q", "--threads", "1"]
         command += [word for each in small for word in ("--set", each)]
         seen = list(_memory(command, folder, _latest_step))
