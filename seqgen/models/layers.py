@@ -41,12 +41,12 @@ class State:
         return {f"{name}.{index}": tensor for name, group in groups for index, tensor in enumerate(group)}
 
     def with_tensors(self, tensors: dict[str, Tensor]) -> State:
-        """A state of the same structure with the values that `tensors` once gave."""
+        """A state of the same structure with the values that `tensors` once gave, of the type that they have."""
         layers = (
-            tuple(tensors[f"{number}.{index}"].to(tensor) for index, tensor in enumerate(layer))
+            tuple(tensors[f"{number}.{index}"].to(tensor.device) for index, tensor in enumerate(layer))
             for number, layer in enumerate(self.layers)
         )
-        registers = (tensors[f"registers.{index}"].to(tensor) for index, tensor in enumerate(self.registers))
+        registers = (tensors[f"registers.{index}"].to(tensor.device) for index, tensor in enumerate(self.registers))
         return State(tuple(layers), tuple(registers))
 
 
