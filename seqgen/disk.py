@@ -14,6 +14,8 @@ from pathlib import Path
 OWNER = 0o600
 """The mode of a file that its owner alone can read and write."""
 OWNER_FOLDER = 0o700
+_WRITABLE = os.O_RDWR
+"""How a file is opened to be synced: some systems sync only what could be written."""
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change the ends of lines
 _NO_WAY = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS}
 """What file systems that sync no folders say to it, as those of some networks and of folders shared with a virtual machine."""
@@ -134,11 +136,7 @@ def sync_file(path: Path) -> None:
     Raises:
         OSError: it cannot be synced.
     """
-    descriptor = os.open(path, os.O_RDWR | _BINARY)  # some systems sync only what could be written
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(path, _WRITABLE)
     sync_folder(path.parent)
 
 
@@ -152,11 +150,7 @@ def sync_tree(folder: Path) -> None:
         if path.is_dir():
             sync_tree(path)
         else:
-            descriptor = os.open(path, os.O_RDWR | _BINARY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _sync(path, _WRITABLE)
     sync_folder(folder)
 
 
@@ -167,14 +161,20 @@ def sync_folder(folder: Path) -> None:
         OSError: it cannot be synced.
     """
     if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            _sync(folder, os.O_RDONLY)
         except OSError as error:
             if error.errno not in _NO_WAY:
                 raise
-        finally:
-            os.close(descriptor)
+
+
+def _sync(path: Path, flags: int) -> None:
+    """Makes what is in a file or folder last."""
+    descriptor = os.open(path, flags | _BINARY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -22,13 +22,13 @@ from seqgen import disk
 from seqgen.checkpoint import TrainingState
 from seqgen.errors import CheckpointError, UsageError
 from seqgen.guarded import LARGEST_JSON
-from seqgen.manifest import MANIFEST, METRICS, TIMING, Manifest
+from seqgen.manifest import MANIFEST, METRICS, RESUME, TIMING, Manifest
 from seqgen.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOCK, RESUME = ".lock", "resume"
+LOCK = ".lock"
 KEPT_STATES = 2
 _OWN_FILES = re.compile(
     r"(model-\w+\.safetensors|tokenizer-\w+\.(json|model)|state-\d+-\w+\.(safetensors|json))(\.tmp)?"
@@ -121,9 +121,9 @@ class CheckpointWriter:
         """Removes what an interrupted write left behind. Only files that are named as seqgen names them are touched."""
         belonging = manifest.files if manifest else {}
         for folder in (self.folder, self.folder / RESUME):
-            for path in folder.iterdir():
-                if _OWN_FILES.fullmatch(path.name) and path.relative_to(self.folder).as_posix() not in belonging:
-                    with contextlib.suppress(OSError):  # what is left does no harm, and is swept the next time
+            with contextlib.suppress(OSError):  # what is left does no harm, and is swept the next time
+                for path in [*folder.iterdir()]:
+                    if _OWN_FILES.fullmatch(path.name) and path.relative_to(self.folder).as_posix() not in belonging:
                         disk.remove(path)
 
     def append(self, name: str, record: Mapping[str, Any]) -> int:

@@ -24,7 +24,7 @@ from seqgen.errors import CheckpointError
 from seqgen.evaluation import look_back
 from seqgen.generation import generate
 from seqgen.machine import torch_settings
-from seqgen.manifest import LOSS_PLOT, METRICS, TIMING, Manifest, read_lines
+from seqgen.manifest import LOSS_PLOT, METRICS, RESUME, TIMING, Manifest, read_lines
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, Model
 from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
@@ -241,7 +241,7 @@ class _Session:
             try:
                 trainer.restore(run.state)
             except CheckpointError as error:
-                error.where = str(self.writer.folder / self.manifest.states[-1][0])
+                error.where = str(self.writer.folder / RESUME / f"state-{run.state.values['step']}-*")
                 raise
             self.writer.cut(METRICS, trainer.counters.metrics_length)
         if budget is None:

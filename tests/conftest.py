@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the program does; before torch is loaded
@@ -45,6 +46,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Result(code, out, err)
 
     return run_it
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint of verse, after three steps; not to be changed."""
+    from tests.trained import TINY, trained_on_verse
+
+    return trained_on_verse(tmp_path_factory.mktemp("trained"), 3, 2000, **TINY)
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="session")

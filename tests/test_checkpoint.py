@@ -20,17 +20,6 @@ from seqgen.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
 from seqgen.errors import CheckpointError
 from seqgen.manifest import MANIFEST
 from seqgen.saving import CheckpointWriter
-from tests.trained import TINY, trained_on_verse
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained_on_verse(tmp_path_factory.mktemp("trained"), 3, 2000, **TINY)
-
-
-@pytest.fixture
-def copy(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "copy"))
 
 
 def one(folder: Path, pattern: str) -> Path:
@@ -193,6 +182,13 @@ def test_what_an_interrupted_write_left_behind_is_swept(copy: Path) -> None:
     assert not (copy / "resume/state-7-abc.json").exists()
     assert (copy / "my-notes.txt").exists()
     seqgen.load(copy)
+
+
+def test_to_sweep_a_folder_that_is_gone_is_no_harm(copy: Path) -> None:
+    writer, manifest = CheckpointWriter(copy), Checkpoint(copy).manifest
+    shutil.rmtree(copy)
+    writer.sweep(manifest)
+    writer.close()
 
 
 def test_a_damaged_state_is_refused_and_a_removed_one_falls_back(copy: Path) -> None:

@@ -34,21 +34,10 @@ from seqgen.tokenizers.piece_models import check_model
 from seqgen.trainer import Trainer
 from seqgen.units import BITS_PER_CHARACTER
 from tests.pieces import corpus
-from tests.trained import TINY, trained_on_verse
 from tests.untrained import VALID, untrained
 
 TUNE = "Tune: C4 D4 E4:2 | G4:2 E4 C4 |]"
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes are made otherwise there")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained_on_verse(tmp_path_factory.mktemp("trained"), 3, 2000, **TINY)
-
-
-@pytest.fixture
-def copy(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import errno
 import itertools
 import os
 import random
+import shutil
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +18,7 @@ import seqgen
 from seqgen import training
 from seqgen.checkpoint import Checkpoint
 from seqgen.errors import CheckpointError
-from seqgen.manifest import METRICS, Manifest, read_lines
+from seqgen.manifest import MANIFEST, METRICS, Manifest, read_lines
 from seqgen.saving import CheckpointWriter
 from seqgen.trainer import Trainer
 from tests.interrupts import CtrlC
@@ -91,6 +93,7 @@ def test_a_training_goes_on_where_a_save_fails_and_ends_with_the_same_bits(
         assert bits(out) == wanted
         assert not [path for path in out.rglob("*") if path.suffix == ".tmp" or path.name == "model"]
         belonging = Checkpoint(out).manifest.files
+        assert all((out / name).is_file() for name in belonging)
         assert all(f"resume/{path.name}" in belonging for path in (out / "resume").iterdir())
         assert not [each for each in said if "\n" in each], "what is told is shown on a line"
         told = [each for each in said if "Not saved" in each]
@@ -138,6 +141,52 @@ def test_it_is_said_once_that_nothing_can_be_saved_and_the_last_state_stays(corp
     assert bits(out) == before
     seqgen.train(out=out, resume=True)
     assert Checkpoint(out).manifest.status == "finished"
+
+
+def test_a_commit_that_fails_leaves_neither_files_nor_another_manifest(corpus: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    seqgen.train(corpus, steps=STEPS, out=before, settings=SETTINGS, progress=CtrlC(3))
+    checkpoint = Checkpoint(before)
+    tokenizer, state = checkpoint.tokenizer(), checkpoint.training_state()
+    weights = {name: tensor + 1 for name, tensor in checkpoint.load_model(tokenizer).state_dict().items()}
+    state.values["step"] += 1
+    failures = 0
+    for at in itertools.count(1):
+        out = Path(shutil.copytree(before, tmp_path / f"at-{at}"))
+        files, manifest = {path: path.read_bytes() for path in out.rglob("*.*")}, Checkpoint(out).manifest
+        writer, system = CheckpointWriter(out), Failing(at, errno.ENOSPC)
+        try:
+            with system.installed():
+                writer.commit(manifest, weights, tokenizer, state)
+        except CheckpointError:
+            failures += 1
+            if (out / MANIFEST).read_bytes() == files[out / MANIFEST]:  # else it is in its place, and may not last
+                assert {path: path.read_bytes() for path in out.rglob("*.*")} == files
+            assert manifest == checkpoint.manifest
+        finally:
+            writer.close()
+        if system.steps <= at:
+            break
+    assert failures > 15 and manifest != checkpoint.manifest
+
+
+def test_what_does_not_pass_by_itself_is_not_waited_for(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(_: float) -> None:
+        raise AssertionError("it waits")
+
+    out = tmp_path / "model"
+    seqgen.train(corpus, steps=STEPS, out=out, settings=SETTINGS, progress=CtrlC(3))
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=waits)
+    monkeypatch.setattr(training, "clock", clock)
+    for error, raised in (
+        (errno.EROFS, CheckpointError),
+        (errno.EACCES, CheckpointError),
+        (errno.ENOSPC, AssertionError),
+    ):
+        with Failing(8, error, until=10**9).installed(), pytest.raises(raised):
+            seqgen.train(out=out, resume=True)
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EACCES])
