@@ -1,9 +1,13 @@
-"""AdamW, and Muon for the matrices between hidden units. One line in ``OPTIMIZERS`` each."""
+"""AdamW, and Muon for the matrices between hidden units. One line in ``OPTIMIZERS`` each.
+
+They are our own, since torch's load its compiler with their first step, which takes longer than a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,68 +16,141 @@ from seqgen.machine import DTYPES
 from seqgen.models.base import Model
 from seqgen.recipe import TrainingSettings
 
-Optimizers = list[torch.optim.Optimizer]
-
 MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose iteration drives all singular values towards 1 (Jordan et al. 2024)."""
+BETA1 = 0.9
+"""AdamW's memory of gradients."""
+EPSILON = 1e-8
 
 
-class Muon(torch.optim.Optimizer):
+class Optimizer(ABC):
+    """Updates parameters by their gradients, and remembers something of each.
+
+    Args:
+        params: in the order in which a training state numbers them.
+        lr: the highest learning rate.
+        weight_decay: decoupled.
+
+    Attributes:
+        state: of each parameter what is remembered by name, float32; nothing before its first update.
+    """
+
+    remembers: ClassVar[tuple[str, ...]]
+    """The names, of tensors of a parameter's shape, but for `step`, which is a number."""
+
+    def __init__(self, params: Sequence[nn.Parameter], lr: float, weight_decay: float) -> None:
+        self.params, self.lr, self.weight_decay = list(params), lr, weight_decay
+        self.state: list[dict[str, Tensor]] = [{} for _ in self.params]
+
+    @abstractmethod
+    def step(self, share: float = 1.0) -> None:
+        """One update of all that have a gradient, at this share of the highest learning rate."""
+
+
+class Muon(Optimizer):
     """Momentum whose update is made orthogonal: every direction of a matrix learns equally fast (Jordan et al. 2024).
 
     Each gate's block of rows is a matrix of its own. The learning rate is the spectral norm of a step.
 
     Args:
-        params: matrices, each (blocks * hidden, features), and how many blocks each of them has.
-        lr: learning rate.
+        matrices: each (blocks * hidden, features), and how many blocks each of them has.
+        lr: the highest learning rate.
         weight_decay: decoupled.
-        iterations: of Newton and Schulz; five bring singular values to about 0.7 to 1.2.
+        iterations: of Newton and Schulz; three bring the singular values that count to about 0.7 to 1.2.
         dtype: of their matrix products.
     """
 
+    remembers = ("momentum",)
+
     def __init__(
         self,
-        params: list[tuple[nn.Parameter, int]],
+        matrices: Sequence[tuple[nn.Parameter, int]],
         *,
         lr: float,
         weight_decay: float,
         iterations: int,
         dtype: torch.dtype,
     ) -> None:
-        groups: dict[int, list[nn.Parameter]] = {}
-        for param, blocks in params:
-            groups.setdefault(blocks, []).append(param)
-        super().__init__(
-            [{"params": members, "blocks": blocks} for blocks, members in groups.items()],
-            {"lr": lr, "weight_decay": weight_decay},
-        )
+        by_blocks: dict[int, list[nn.Parameter]] = {}
+        for param, blocks in matrices:
+            by_blocks.setdefault(blocks, []).append(param)
+        super().__init__([param for params in by_blocks.values() for param in params], lr, weight_decay)
         self.iterations, self.dtype = iterations, dtype
+        self._alike: dict[tuple[int, torch.Size], list[int]] = {}
+        """The places of parameters with as many blocks and of one shape, which are made orthogonal together."""
+        blocks_of = {id(param): blocks for param, blocks in matrices}
+        for place, param in enumerate(self.params):
+            self._alike.setdefault((blocks_of[id(param)], param.shape), []).append(place)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update. Matrices of equal shape are made orthogonal together."""
-        for group in self.param_groups:
-            by_shape: dict[torch.Size, list[nn.Parameter]] = {}
-            for param in group["params"]:
-                by_shape.setdefault(param.shape, []).append(param)
-            for params in by_shape.values():
-                wanted = torch.stack([self._direction(param) for param in params])
-                blocks = wanted.reshape(
-                    len(params) * group["blocks"], -1, wanted.shape[-1]
-                )  # (matrices * blocks, hidden, features)
-                updates = orthogonalize(blocks, self.iterations, self.dtype).reshape_as(wanted)
-                for param, update in zip(params, updates, strict=True):
-                    param.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"])
+    def step(self, share: float = 1.0) -> None:
+        """One update."""
+        lr = share * self.lr
+        for (blocks, shape), places in self._alike.items():
+            wanted = torch.stack([self._direction(place) for place in places])
+            matrices = wanted.reshape(len(places) * blocks, -1, shape[-1])  # (matrices * blocks, hidden, features)
+            updates = orthogonalize(matrices, self.iterations, self.dtype).reshape_as(wanted)
+            for place, update in zip(places, updates, strict=True):
+                self.params[place].mul_(1 - lr * self.weight_decay).add_(update, alpha=-lr)
 
-    def _direction(self, param: nn.Parameter) -> Tensor:
+    def _direction(self, place: int) -> Tensor:
         """Nesterov momentum."""
-        assert param.grad is not None
-        state = self.state[param]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(param)
-        momentum: Tensor = state["momentum"].lerp_(param.grad, 1 - MOMENTUM)
-        return param.grad.lerp(momentum, MOMENTUM)
+        gradient, state = self.params[place].grad, self.state[place]
+        assert gradient is not None
+        if not state:
+            state["momentum"] = torch.zeros_like(gradient)
+        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(momentum, MOMENTUM)
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Args:
+        params: of any shape.
+        lr: the highest learning rate.
+        weight_decay: decoupled.
+        beta2: memory of squared gradients.
+    """
+
+    remembers = ("step", "exp_avg", "exp_avg_sq")
+
+    def __init__(self, params: Sequence[nn.Parameter], *, lr: float, weight_decay: float, beta2: float) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.beta2 = beta2
+
+    @torch.no_grad()
+    def step(self, share: float = 1.0) -> None:
+        """One update, by torch's fused kernel."""
+        params: list[Tensor] = []
+        gradients: list[Tensor] = []
+        states: list[dict[str, Tensor]] = []
+        for param, state in zip(self.params, self.state, strict=True):
+            if param.grad is not None:
+                params.append(param)
+                gradients.append(param.grad)
+                states.append(state)
+                if not state:
+                    state["step"] = torch.zeros((), device=param.device)
+                    state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(param), torch.zeros_like(param)
+        steps, means, squares = ([state[name] for state in states] for name in self.remembers)
+        torch._foreach_add_(steps, 1)
+        torch._fused_adamw_(
+            params,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            lr=share * self.lr,
+            beta1=BETA1,
+            beta2=self.beta2,
+            weight_decay=self.weight_decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 def orthogonalize(blocks: Tensor, iterations: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -94,22 +171,16 @@ def orthogonalize(blocks: Tensor, iterations: int, dtype: torch.dtype = torch.fl
     return (values if wide else values.mT).float()
 
 
-def _adamw(params: list[nn.Parameter], settings: TrainingSettings) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        params,
-        lr=settings.learning_rate,
-        betas=(0.9, settings.beta2),
-        weight_decay=settings.weight_decay,
-        fused=settings.device in ("cpu", "cuda"),
-    )
+def _adamw(params: list[nn.Parameter], settings: TrainingSettings) -> AdamW:
+    return AdamW(params, lr=settings.learning_rate, weight_decay=settings.weight_decay, beta2=settings.beta2)
 
 
-def adamw(model: Model, settings: TrainingSettings) -> Optimizers:
-    """AdamW for everything (Loshchilov and Hutter 2019)."""
+def adamw(model: Model, settings: TrainingSettings) -> list[Optimizer]:
+    """AdamW for everything."""
     return [_adamw(list(model.parameters()), settings)]
 
 
-def muon(model: Model, settings: TrainingSettings) -> Optimizers:
+def muon(model: Model, settings: TrainingSettings) -> list[Optimizer]:
     """Muon for the matrices between hidden units, AdamW for embeddings, output and biases."""
     matrices = model.matrices()
     inside = {id(matrix) for matrix, _ in matrices}
@@ -126,9 +197,4 @@ def muon(model: Model, settings: TrainingSettings) -> Optimizers:
     ]
 
 
-OPTIMIZERS: dict[str, Callable[[Model, TrainingSettings], Optimizers]] = {"muon": muon, "adamw": adamw}
-REMEMBERED: dict[type[torch.optim.Optimizer], set[str]] = {
-    Muon: {"momentum"},
-    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
-}
-"""What each of them knows of a parameter, once it was updated: of a shape with it, but for `step`."""
+OPTIMIZERS: dict[str, Callable[[Model, TrainingSettings], list[Optimizer]]] = {"muon": muon, "adamw": adamw}

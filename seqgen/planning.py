@@ -16,7 +16,8 @@ from seqgen.recipe import Recipe, TrainingSettings
 from seqgen.trainer import Trainer
 
 CALIBRATION_SHARE = 0.02
-"""Share of a timed run that may be spent on measuring how fast a step is."""
+MOST_CALIBRATION = 0.8
+"""Share of a timed run that may be spent on measuring how fast a step is, and seconds at most: the pace is corrected anyhow."""
 FINAL_LOOK_SHARE = 0.04
 """Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
 FINAL_LOOK_LEAST = 8192
@@ -40,7 +41,7 @@ def time_steps(
     Raises:
         TrainingError: none of them works, for want of memory as a rule.
     """
-    limit = max(0.5, min(4.0, CALIBRATION_SHARE * seconds)) / len(dtypes)
+    limit = max(0.5, min(MOST_CALIBRATION, CALIBRATION_SHARE * seconds)) / len(dtypes)
     best, problem = (recipe.training.dtype, math.inf), ""
     for dtype in dtypes:
         try:

@@ -20,7 +20,7 @@ from seqgen.feeds import FEEDS
 from seqgen.inheritance import Inheritance
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Model
-from seqgen.optimizers import OPTIMIZERS, REMEMBERED
+from seqgen.optimizers import OPTIMIZERS, Optimizer
 from seqgen.pacing import Course
 from seqgen.recipe import MOST_STEPS, Recipe
 from seqgen.tokenizers import alphabet_of
@@ -90,7 +90,6 @@ class Trainer:
         self.averaged = copy.deepcopy(self.model.state_dict())
         self.best = copy.deepcopy(self.averaged)
         self.optimizers = OPTIMIZERS[settings.optimizer](self.model, settings)
-        self._highest = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.hidden = self.model.zero_state(settings.lanes)
         self.counters = Counters(steps=settings.steps, schedule=settings.schedule)
         judge: Model = MODELS[model](alphabet, recipe.model)
@@ -126,8 +125,7 @@ class Trainer:
         with torch.autocast(settings.device, DTYPES[settings.dtype], enabled=settings.dtype != "float32"):
             nats, hidden = self.model.loss(batch, self.hidden)
         loss = nats.mean()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         value = loss.item()
@@ -253,10 +251,8 @@ class Trainer:
 
     def _update(self, rate: float) -> None:
         settings = self.recipe.training
-        for optimizer, highest in zip(self.optimizers, self._highest, strict=True):
-            for group, learning_rate in zip(optimizer.param_groups, highest, strict=True):
-                group["lr"] = learning_rate * rate
-            optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step(rate)
         taken = self.counters.step + 1
         decay = min(settings.averaging, taken / (10 + taken)) if settings.averaging else 0.0
         current = self.model.state_dict()
@@ -282,33 +278,28 @@ def _check_registers(hidden: dict[str, Tensor], registers: Registers | None) -> 
                 raise ValueError("a register holds what it cannot")
 
 
-def _check_optimizer(found: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+def _check_optimizer(found: dict[str, Tensor], optimizer: Optimizer) -> None:
     """The same for what an optimiser remembers of each parameter: nothing, or all that it does."""
-    params = [param for group in optimizer.param_groups for param in group["params"]]
     members: dict[str, set[str]] = {}
     for key, tensor in found.items():
         index, _, name = key.partition("/")
-        if not (index.isdecimal() and index.isascii() and len(index) < 8 and int(index) < len(params)):
+        if not (index.isdecimal() and index.isascii() and len(index) < 8 and int(index) < len(optimizer.params)):
             raise ValueError("an optimiser is of other parameters")
         members.setdefault(index, set()).add(name)
-        shape = () if name == "step" else params[int(index)].shape
+        shape = () if name == "step" else optimizer.params[int(index)].shape
         if tensor.shape != shape or tensor.dtype != torch.float32:
             raise ValueError("what an optimiser remembers is of another shape")
-    if any(names != REMEMBERED[type(optimizer)] for names in members.values()):
+    if any(names != set(optimizer.remembers) for names in members.values()):
         raise ValueError("an optimiser remembers other things")
 
 
-def _pack(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {
-        f"{index}/{name}": torch.as_tensor(value)
-        for index, members in optimizer.state_dict()["state"].items()
-        for name, value in members.items()
-    }
+def _pack(optimizer: Optimizer) -> dict[str, Tensor]:
+    return {f"{place}/{name}": tensor for place, state in enumerate(optimizer.state) for name, tensor in state.items()}
 
 
-def _unpack(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    members: dict[int, dict[str, Tensor]] = {}
+def _unpack(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    optimizer.state = [{} for _ in optimizer.params]
     for key, tensor in tensors.items():
-        index, _, name = key.partition("/")
-        members.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": members})
+        place, _, name = key.partition("/")
+        param = optimizer.params[int(place)]
+        optimizer.state[int(place)][name] = tensor.to(param.device, copy=True)

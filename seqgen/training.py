@@ -23,7 +23,7 @@ from seqgen.defaults import describe
 from seqgen.errors import CheckpointError
 from seqgen.evaluation import look_back
 from seqgen.generation import generate
-from seqgen.machine import torch_settings
+from seqgen.machine import prepare_training, torch_settings
 from seqgen.manifest import LOSS_PLOT, METRICS, RESUME, TIMING, Manifest, read_lines
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, Model
@@ -111,6 +111,7 @@ def train(
         started=clock.monotonic() if started is None else started,
         strict=strict,
     )
+    prepare_training()
     say = progress or (lambda _: None)
     say(Progress("preparing", message="reading the corpus"))
     run = open_run(request) if resume else start_run(request)

@@ -204,8 +204,7 @@ def test_it_learns_which_reply_belongs_to_which_message() -> None:
     model, whole = build(matching=1.0).float().train(), batch([0, 1, 2, 3])
     optimizers = OPTIMIZERS["muon"](model, TrainingSettings(learning_rate=0.03))
     for _ in range(60):
-        for optimizer in optimizers:
-            optimizer.zero_grad()
+        model.zero_grad()
         model.loss(whole, State(()))[0].mean().backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
