@@ -37,6 +37,10 @@ LEAST_FOR_PIECES = 400_000
 """Characters of a text that pieces can be learned from."""
 LARGEST_ALPHABET = 400
 """With more characters than this, each of them says as much as a piece does: Chinese, for example."""
+STRETCH = 4
+"""Windows that a lane reads of a long document, before it goes on elsewhere."""
+LONG_DOCUMENT = 16
+"""Windows of a document above which it is long; shorter ones are shuffled as they are."""
 DROPOUTS = ("hidden_dropout", "output_dropout")
 """The settings of the model that `choose_dropout` chooses."""
 MOST_DROPOUT = 0.6
@@ -99,6 +103,7 @@ class Facts:
         hidden: units of the model that the training begins from; None: it begins from nothing.
         forms: in which a document is read.
         echo: of messages and replies: the correlation of their lengths.
+        documents: of the training text.
     """
 
     symbols: int
@@ -109,6 +114,7 @@ class Facts:
     hidden: int | None = None
     forms: Forms = ONE_FORM
     echo: float = 0.0
+    documents: int = 1
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,7 @@ def choose(facts: Facts) -> Overrides:
         "training": {
             "lanes": lanes,
             "window": window,
+            "stretch": STRETCH if facts.symbols > LONG_DOCUMENT * window * facts.documents else 0,
             "patience": 8,
             "recall_symbols": min(TrainingSettings().recall_symbols, int(RECALL_SYMBOLS * facts.seconds)),
         },

@@ -25,13 +25,17 @@ class Feed(Protocol):
         """What the model's `loss` takes: a NamedTuple of tensors."""
         ...
 
+    def begins(self, step: int) -> bool:
+        """Whether what this step of an epoch reads follows on nothing before it: then the model begins from its zero state."""
+        ...
+
 
 class Stream:
     """Windows of lanes: what a language model reads.
 
     Args:
         split: the training text.
-        settings: lanes, window and random seed.
+        settings: lanes, window, stretch and random seed.
         line_end: the id of the line feed, where there is one.
 
     Raises:
@@ -39,7 +43,7 @@ class Stream:
     """
 
     def __init__(self, split: Split, settings: TrainingSettings, line_end: int | None) -> None:
-        self._lanes = Lanes(split, settings.lanes, settings.window, settings.random_seed, line_end)
+        self._lanes = Lanes(split, settings.lanes, settings.window, settings.random_seed, line_end, settings.stretch)
         self.steps_per_epoch = self._lanes.windows_per_epoch
         self.symbols_per_step = float(settings.lanes * settings.window)
 
@@ -47,6 +51,10 @@ class Stream:
         """A window of every lane."""
         inputs, targets = self._lanes.batch(epoch, step)
         return Batch(torch.from_numpy(inputs), torch.from_numpy(targets))
+
+    def begins(self, step: int) -> bool:
+        """Whether the lanes go on elsewhere."""
+        return self._lanes.begins(step)
 
 
 def _pairs(split: Split, settings: TrainingSettings, line_end: int | None) -> PairBatches:

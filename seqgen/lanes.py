@@ -10,15 +10,17 @@ from seqgen.tokenizers import DOCUMENT, Ids
 
 FEW_SYMBOLS = 100
 OPENING_SEARCH = 1000
-"""Symbols in which a lane looks for a line end to begin at; an eighth of a short lane."""
+"""Symbols in which a stretch looks for a line end to begin at; a sixteenth of a short one."""
 
 
 class Lanes:
     """The training text as streams side by side, cut into windows for truncated backpropagation through time.
 
     Each epoch the documents are laid end to end in a new order, the ring they form is turned by a random amount and cut
-    into equal lanes. A lane begins at the first line end or document near its place, and its first input is the document
-    symbol, from the zero state: so a sample without a seed begins as lines do, and not in the middle of a word.
+    into equal stretches, which the lanes read one after another in a random order. Where a lane reads only a few windows
+    at one place, what follows in the next steps is not more of the same: the network is drawn less to where it happens to
+    read, and ends better. A stretch begins at the first line end or document near its place, and its first input is the
+    document symbol, from the zero state: so a sample without a seed begins as lines do, and not in the middle of a word.
     The order is a function of the random seed and the epoch alone, so a position is just (epoch, window).
 
     Args:
@@ -27,47 +29,69 @@ class Lanes:
         window: symbols of each stream in a batch.
         random_seed: of the order.
         line_end: the id of the line feed, where there is one.
+        stretch: windows that a lane reads at one place; 0: as many as there are.
 
     Raises:
         DataError: there is not one window for each lane.
     """
 
-    def __init__(self, split: Split, lanes: int, window: int, random_seed: int, line_end: int | None = None) -> None:
+    def __init__(
+        self,
+        split: Split,
+        lanes: int,
+        window: int,
+        random_seed: int,
+        line_end: int | None = None,
+        stretch: int = 0,
+    ) -> None:
         self.split, self.lanes, self.window, self.random_seed = split, lanes, window, random_seed
         self._openings = [DOCUMENT] if line_end is None else [DOCUMENT, line_end]
-        self.lane_length = len(split) // lanes
-        self.search = min(OPENING_SEARCH, self.lane_length // 8)
-        self.windows_per_epoch = (self.lane_length - self.search - 1) // window  # so that lanes never overlap
-        if self.windows_per_epoch < 1:
+        lane_length = len(split) // lanes
+        wanted = stretch * window * 16 // 15 + 2  # with the search, and a first symbol
+        self.turns = max(1, lane_length // wanted) if stretch else 1
+        """Stretches that a lane reads in an epoch."""
+        self.stretch_length = lane_length // self.turns
+        self.search = min(OPENING_SEARCH, self.stretch_length // 16)
+        self.windows_per_stretch = (self.stretch_length - self.search - 1) // window  # so that none overlap
+        if self.windows_per_stretch < 1:
             raise DataError(
                 f"the training text has {len(split)} symbols, too few for {lanes} lanes with windows of {window}",
                 hint="Bring more text: a few hundred characters at least."
                 if len(split) < FEW_SYMBOLS
                 else "Bring more text, or set training.lanes or training.window lower: "
-                f"with {lanes} lanes a window can be {max(0, self.lane_length - self.search - 1)} at most.",
+                f"with {lanes} lanes a window can be {max(0, self.stretch_length - self.search - 1)} at most.",
             )
-        self._epoch = -1
-        self._order = self._bounds = np.zeros(0, dtype=np.int64)
+        self.windows_per_epoch = self.windows_per_stretch * self.turns
+        self._at = (-1, -1)
+        self._order = self._bounds = self._places = np.zeros(0, dtype=np.int64)
         self._turn = 0
         self._first: list[int] = []
 
+    def begins(self, window: int) -> bool:
+        """Whether the lanes go on elsewhere with this window of an epoch, from the zero state."""
+        return window % self.windows_per_stretch == 0
+
     def batch(self, epoch: int, window: int) -> tuple[Ids, Ids]:
         """Inputs and targets of one window, each of shape (time, lanes): a target is the symbol after its input."""
-        if epoch != self._epoch:
-            self._lay_out(epoch)
-        rows = np.stack([self._read(first + window * self.window, self.window + 1) for first in self._first], axis=1)
-        if window == 0:
+        turn, part = divmod(window, self.windows_per_stretch)
+        if (epoch, turn) != self._at:
+            self._go_to(epoch, turn)
+        rows = np.stack([self._read(first + part * self.window, self.window + 1) for first in self._first], axis=1)
+        if part == 0:
             rows[0] = DOCUMENT
         return rows[:-1], rows[1:]
 
-    def _lay_out(self, epoch: int) -> None:
-        generator = np.random.default_rng([self.random_seed, epoch])
-        self._order = generator.permutation(len(self.split.starts))
-        lengths = np.diff(np.append(self.split.starts, len(self.split)))
-        self._bounds = np.concatenate([[0], np.cumsum(lengths[self._order])])
-        self._turn = int(generator.integers(len(self.split)))
-        self._first = [self._opening(lane * self.lane_length) for lane in range(self.lanes)]
-        self._epoch = epoch
+    def _go_to(self, epoch: int, turn: int) -> None:
+        if epoch != self._at[0]:
+            generator = np.random.default_rng([self.random_seed, epoch])
+            self._order = generator.permutation(len(self.split.starts))
+            lengths = np.diff(np.append(self.split.starts, len(self.split)))
+            self._bounds = np.concatenate([[0], np.cumsum(lengths[self._order])])
+            self._turn = int(generator.integers(len(self.split)))
+            self._places = generator.permutation(self.lanes * self.turns) * self.stretch_length
+        places = self._places[turn * self.lanes : (turn + 1) * self.lanes]
+        self._first = [self._opening(int(place)) for place in places]
+        self._at = (epoch, turn)
 
     def _opening(self, place: int) -> int:
         """The first line end or document at a place or soon after it; the place itself where there is none."""

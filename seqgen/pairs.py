@@ -127,6 +127,10 @@ class PairBatches:
         self.symbols_per_step = len(split) / self.steps_per_epoch
         self._epoch = -1
 
+    def begins(self, step: int) -> bool:
+        """An epoch's first batch; what follows has no state to carry either."""
+        return step == 0
+
     def batch(self, epoch: int, step: int) -> Exchanges:
         """The pairs of a step."""
         if epoch != self._epoch:

@@ -209,6 +209,9 @@ class TrainingSettings:
     """Streams of text read side by side, each with its own hidden state (the batch size). Replies have none."""
     window: int = 128
     """Symbols of truncated backpropagation through time. Replies: symbols of a message or a reply that are read at most."""
+    stretch: int = 0
+    """Windows that a lane reads at one place, before it goes on elsewhere from the zero state (0: all of its part of the text,
+    one after another). Replies have none."""
     batch_symbols: int = 4096
     """Replies: symbols of the messages and replies in a batch at most; padding is counted."""
     optimizer: str = "muon"
@@ -265,6 +268,7 @@ class TrainingSettings:
         )
         _at_least(
             0,
+            training__stretch=self.stretch,
             training__patience=self.patience,
             training__recall_symbols=self.recall_symbols,
             training__weight_decay=self.weight_decay,
@@ -278,6 +282,7 @@ class TrainingSettings:
             MOST_STEPS,
             training__steps=self.steps,
             training__window=self.window,
+            training__stretch=self.stretch,
             training__batch_symbols=self.batch_symbols,
             training__evaluate_every=self.evaluate_every,
             training__evaluate_symbols=self.evaluate_symbols,

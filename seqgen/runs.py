@@ -124,7 +124,8 @@ def start_run(request: Request) -> Run:
     hidden = inheritance.shape["hidden"] if inheritance else None
     symbols, vocabulary = len(corpus.splits["train"]), corpus.tokenizer.size
     echo = 0.0 if modality.sequences is None else echo_of(corpus.splits["train"])
-    facts = defaults.Facts(symbols, vocabulary, seconds, rate, device, hidden, corpus.forms, echo)
+    documents = len(corpus.splits["train"].starts)
+    facts = defaults.Facts(symbols, vocabulary, seconds, rate, device, hidden, corpus.forms, echo, documents)
     resolved: Overrides = {"corpus": vars(corpus.settings), "tokenizer": vars(corpus.tokenizer_settings)}
     if inheritance:
         resolved["model"] = inheritance.shape

@@ -118,7 +118,7 @@ class Trainer:
         settings, counters = self.recipe.training, self.counters
         if counters.window == self.feed.steps_per_epoch:
             counters.epoch, counters.window = counters.epoch + 1, 0
-        if counters.window == 0:
+        if self.feed.begins(counters.window):
             self.hidden = self.model.zero_state(settings.lanes)
         tensors = self.feed.batch(counters.epoch, counters.window)
         batch = type(tensors)(*(tensor.to(settings.device) for tensor in tensors))

@@ -19,6 +19,7 @@ from seqgen.tokenizers import DOCUMENT, Ids
 LENGTHS = st.lists(st.integers(0, 30), min_size=1, max_size=12)
 """How many symbols each document has after its document symbol."""
 LANES, WINDOWS, SEEDS, EPOCHS = st.integers(1, 5), st.integers(1, 7), st.integers(0, 2**63), st.integers(0, 50)
+STRETCHES = st.integers(0, 4)
 
 
 def split_of(lengths: list[int], dtype: type[np.unsignedinteger] = np.uint16) -> Split:
@@ -33,10 +34,10 @@ def split_of(lengths: list[int], dtype: type[np.unsignedinteger] = np.uint16) ->
     return Split(np.array(ids, dtype=dtype), np.array(starts, dtype=np.int64), characters=symbol - 1)
 
 
-def lanes_of(lengths: list[int], lanes: int, window: int, random_seed: int) -> Lanes:
+def lanes_of(lengths: list[int], lanes: int, window: int, random_seed: int, stretch: int = 0) -> Lanes:
     split = split_of(lengths)
     assume(len(split) >= lanes * (window + 1))
-    return Lanes(split, lanes, window, random_seed)
+    return Lanes(split, lanes, window, random_seed, stretch=stretch)
 
 
 def epoch_of(lanes: Lanes, epoch: int) -> list[tuple[Ids, Ids]]:
@@ -44,41 +45,48 @@ def epoch_of(lanes: Lanes, epoch: int) -> list[tuple[Ids, Ids]]:
 
 
 def streams(lanes: Lanes, epoch: int) -> list[list[int]]:
-    """What each lane reads in an epoch: its first input, then all targets."""
-    batches = epoch_of(lanes, epoch)
-    whole = np.concatenate([batches[0][0][:1], *(targets for _, targets in batches)])
-    return [column.tolist() for column in whole.T]
+    """What each lane reads of each stretch in an epoch: its first input, then all targets."""
+    batches, several = epoch_of(lanes, epoch), []
+    for first in range(0, len(batches), lanes.windows_per_stretch):
+        stretch = batches[first : first + lanes.windows_per_stretch]
+        whole = np.concatenate([stretch[0][0][:1], *(targets for _, targets in stretch)])
+        several += [column.tolist() for column in whole.T]
+    return several
 
 
-@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, epoch=EPOCHS)
-def test_targets_are_inputs_shifted_by_one_and_every_lane_continues_where_it_left_off(
-    lengths: list[int], lanes: int, window: int, seed: int, epoch: int
+@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, stretch=STRETCHES, epoch=EPOCHS)
+def test_targets_are_inputs_shifted_by_one_and_a_lane_continues_where_it_left_off_in_its_stretch(
+    lengths: list[int], lanes: int, window: int, seed: int, stretch: int, epoch: int
 ) -> None:
-    batches = epoch_of(lanes_of(lengths, lanes, window, seed), epoch)
+    text = lanes_of(lengths, lanes, window, seed, stretch)
+    batches = epoch_of(text, epoch)
     for inputs, targets in batches:
         assert inputs.shape == targets.shape == (window, lanes)
         assert inputs.dtype == targets.dtype == np.int64
         assert np.array_equal(inputs[1:], targets[:-1])
-    for (_, before), (after, _) in pairwise(batches):
-        assert np.array_equal(before[-1], after[0])
+    assert text.begins(0)
+    for step, ((_, before), (after, _)) in enumerate(pairwise(batches), 1):
+        assert text.begins(step) or np.array_equal(before[-1], after[0])
 
 
-@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, epoch=EPOCHS)
-def test_a_lane_begins_with_the_document_symbol(
-    lengths: list[int], lanes: int, window: int, seed: int, epoch: int
+@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, stretch=STRETCHES, epoch=EPOCHS)
+def test_a_stretch_begins_with_the_document_symbol(
+    lengths: list[int], lanes: int, window: int, seed: int, stretch: int, epoch: int
 ) -> None:
-    inputs, _ = lanes_of(lengths, lanes, window, seed).batch(epoch, 0)
-    assert inputs[0].tolist() == [DOCUMENT] * lanes
+    text = lanes_of(lengths, lanes, window, seed, stretch)
+    for step in filter(text.begins, range(text.windows_per_epoch)):
+        inputs, _ = text.batch(epoch, step)
+        assert inputs[0].tolist() == [DOCUMENT] * lanes
 
 
-@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, epoch=EPOCHS)
+@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, stretch=STRETCHES, epoch=EPOCHS)
 def test_documents_stay_whole_and_begin_with_the_document_symbol(
-    lengths: list[int], lanes: int, window: int, seed: int, epoch: int
+    lengths: list[int], lanes: int, window: int, seed: int, stretch: int, epoch: int
 ) -> None:
     bounds = np.cumsum([0, *lengths]).tolist()
     firsts = {bound + 1 for bound, length in zip(bounds, lengths, strict=False) if length}
     lasts = set(bounds)
-    for stream in streams(lanes_of(lengths, lanes, window, seed), epoch):
+    for stream in streams(lanes_of(lengths, lanes, window, seed, stretch), epoch):
         for symbol, following in pairwise(stream[1:]):
             if symbol == DOCUMENT:
                 assert following == DOCUMENT or following in firsts
@@ -88,30 +96,37 @@ def test_documents_stay_whole_and_begin_with_the_document_symbol(
                 assert following == symbol + 1
 
 
-@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, epoch=EPOCHS)
+@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, stretch=STRETCHES, epoch=EPOCHS)
 def test_no_symbol_is_learned_twice_in_an_epoch_and_few_are_skipped(
-    lengths: list[int], lanes: int, window: int, seed: int, epoch: int
+    lengths: list[int], lanes: int, window: int, seed: int, stretch: int, epoch: int
 ) -> None:
-    text = lanes_of(lengths, lanes, window, seed)
+    text = lanes_of(lengths, lanes, window, seed, stretch)
     learned = [symbol for stream in streams(text, epoch) for symbol in stream[1:]]
     counts = Counter(learned)
     assert counts.pop(DOCUMENT, 0) <= len(lengths)
     assert set(counts.values()) <= {1}
     assert len(learned) == text.windows_per_epoch * window * lanes
     skipped = len(text.split) - len(learned)
-    # in each lane a first symbol, a piece of a window and what was passed over for a line end; and the rest
-    assert skipped < lanes * (text.search + window + 1) + lanes
+    # in each stretch a first symbol, a piece of a window and what was passed over for a line end; and the rest
+    assert skipped < lanes * text.turns * (text.search + window + 1) + lanes * (text.turns + 1)
 
 
-@given(lengths=LENGTHS, lanes=LANES, window=WINDOWS, seed=SEEDS, epochs=st.lists(EPOCHS, min_size=1, max_size=5))
+@given(
+    lengths=LENGTHS,
+    lanes=LANES,
+    window=WINDOWS,
+    seed=SEEDS,
+    stretch=STRETCHES,
+    epochs=st.lists(EPOCHS, min_size=1, max_size=5),
+)
 def test_the_order_is_a_function_of_random_seed_and_epoch_alone(
-    lengths: list[int], lanes: int, window: int, seed: int, epochs: list[int]
+    lengths: list[int], lanes: int, window: int, seed: int, stretch: int, epochs: list[int]
 ) -> None:
-    used, fresh = lanes_of(lengths, lanes, window, seed), lanes_of(lengths, lanes, window, seed)
+    used, fresh = lanes_of(lengths, lanes, window, seed, stretch), lanes_of(lengths, lanes, window, seed, stretch)
     for epoch in epochs:
         used.batch(epoch, 0)
     last = epochs[-1]
-    assert streams(used, last) == streams(lanes_of(lengths, lanes, window, seed), last)
+    assert streams(used, last) == streams(lanes_of(lengths, lanes, window, seed, stretch), last)
     backwards = [fresh.batch(last, window) for window in reversed(range(fresh.windows_per_epoch))]
     for one, other in zip(reversed(backwards), epoch_of(used, last), strict=True):
         assert np.array_equal(one, other)
@@ -154,9 +169,9 @@ def test_ids_of_every_width_are_read_alike(dtype: type[np.unsignedinteger]) -> N
 
 
 def test_the_shortest_text_that_fits_is_taken_and_a_shorter_one_refused_with_what_would_fit() -> None:
-    assert Lanes(split_of([119]), lanes=4, window=26, random_seed=0).windows_per_epoch == 1
-    with pytest.raises(DataError, match="has 119 symbols") as caught:
-        Lanes(split_of([118]), lanes=4, window=26, random_seed=0)
+    assert Lanes(split_of([111]), lanes=4, window=26, random_seed=0).windows_per_epoch == 1
+    with pytest.raises(DataError, match="has 111 symbols") as caught:
+        Lanes(split_of([110]), lanes=4, window=26, random_seed=0)
     assert "a window can be 25 at most" in str(caught.value.hint)
     with pytest.raises(DataError, match="has 23 symbols") as caught:
         Lanes(split_of([22]), lanes=4, window=5, random_seed=0)
@@ -177,6 +192,25 @@ def test_a_lane_begins_at_a_line_end_near_its_place() -> None:
         inputs, targets = lanes.batch(epoch, 0)
         assert inputs[0].tolist() == [DOCUMENT] * 4
         assert set(targets[0].tolist()) == {1}
+
+
+def test_a_stretch_is_as_many_windows_as_asked_where_the_text_is_long_enough() -> None:
+    split = split_of([20_000])
+    for stretch in (1, 4, 9):
+        text = Lanes(split, lanes=4, window=32, random_seed=0, stretch=stretch)
+        assert stretch <= text.windows_per_stretch <= stretch + 1
+        assert sum(map(text.begins, range(text.windows_per_epoch))) == text.turns > 10
+    whole = Lanes(split, lanes=4, window=32, random_seed=0)
+    assert [step for step in range(whole.windows_per_epoch) if whole.begins(step)] == [0]
+    short = Lanes(split_of([300]), lanes=4, window=32, random_seed=0, stretch=9)
+    assert short.turns == 1 and short.windows_per_epoch == 2
+
+
+def test_stretches_that_are_read_side_by_side_lie_anywhere() -> None:
+    text = Lanes(split_of([20_000]), lanes=2, window=10, random_seed=0, stretch=2)
+    firsts = [stream[1] for stream in streams(text, 0)]
+    steps = {after - before for before, after in pairwise(firsts)}
+    assert len(steps) > 100
 
 
 def test_a_lane_begins_at_its_place_where_there_is_no_line_end() -> None:
