@@ -15,7 +15,7 @@ Course = dict[str, Any]
 """The fields `steps` and `schedule` of the training settings."""
 
 DEFAULT_SECONDS = 180.0
-LOOKS = 16
+LOOKS = 12
 """Looks at the validation text in a run, besides the early ones."""
 CHECKS = (0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)
 """Where in its course, by its steps or by the clock, a timed run asks whether it will be done in time."""
@@ -97,7 +97,7 @@ def plan(budget: Budget, steps_per_epoch: float, step_seconds: float, available:
 
 def looks_for(steps: int, symbols_per_step: float, valid_symbols: int) -> dict[str, int]:
     """How often validation text is looked at, and how much of it: a few percent of the work in all."""
-    symbols = max(4096, int(0.008 * steps * symbols_per_step))
+    symbols = max(4096, int(0.005 * steps * symbols_per_step))
     return {"evaluate_every": max(1, steps // LOOKS), "evaluate_symbols": max(1, min(symbols, valid_symbols - 1))}
 
 

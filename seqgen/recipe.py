@@ -220,7 +220,7 @@ class TrainingSettings:
     """The highest learning rate of AdamW, reached after the warm-up."""
     matrix_rate: float = 0.04
     """`muon`: the highest learning rate of these matrices, as the spectral norm of a step."""
-    orthogonal_iterations: int = 5
+    orthogonal_iterations: int = 3
     """`muon`: Newton-Schulz iterations for each step."""
     warmup: float = 0.01
     """Share of the run in which the learning rate rises from next to nothing."""
@@ -320,11 +320,11 @@ class TrainingSettings:
         return min(1.0, progress + slope * (step - start))
 
     def rate(self, step: int) -> float:
-        """The share of the highest learning rate at a step: a linear warm-up, then a cosine to zero."""
+        """The share of the highest learning rate at a step: a linear warm-up, then as straight to zero."""
         progress = self.progress(step)
         if progress < self.warmup:
             return max(progress / self.warmup, FIRST_RATE)
-        return 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+        return (1 - progress) / (1 - self.warmup)
 
     def looks(self, step: int) -> bool:
         """Whether the validation text is looked at after this many steps."""

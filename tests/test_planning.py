@@ -72,11 +72,11 @@ def test_where_nothing_works_it_says_why_and_what_to_set(monkeypatch: pytest.Mon
     assert "line 5" not in caught.value.what and "model.hidden" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize(("seconds", "most"), [(0.0, 0.5), (60.0, 1.2), (3600.0, 4.0)])
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 0.5), (30.0, 0.6), (3600.0, 0.8)])
 def test_timing_takes_a_small_share_of_the_run(monkeypatch: pytest.MonkeyPatch, seconds: float, most: float) -> None:
     before = FakeTrainer.now
     timed(monkeypatch, {"float32": 0.01, "bfloat16": 0.01}, seconds)
-    assert most - 0.1 < FakeTrainer.now - before < most + 0.1
+    assert most - 0.05 < FakeTrainer.now - before < most + 0.05
     timed(monkeypatch, {"float32": 0.01, "bfloat16": 0.01}, seconds, dtypes=("bfloat16",))
     assert set(FakeTrainer.steps) == {"bfloat16"}
 
