@@ -242,8 +242,8 @@ class TrainingSettings:
     """Replies: keep the last weights, and not those that predict validation text best: of few pairs a model writes whole
     sentences only when it knows them by heart. Then there is no patience."""
     recall_symbols: int = 50_000
-    """Symbols of the validation text at most from which it learns, once it is trained, what the model is to make of what stood
-    in the document before (0: it does not recall)."""
+    """Symbols of the validation text at most from which it learns, once it is trained, how sure it may be, and what it is to make
+    of what stood in the document before (0: neither)."""
     dtype: str = "float32"
     """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Measured where not set."""
     device: str = "cpu"

@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from seqgen.checkpoint import RECALL
+from seqgen.confidence import learn_confidence
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
@@ -39,6 +40,8 @@ from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import DOCUMENT, Opening, alphabet_of
 from seqgen.trainer import Look, Trainer
 from seqgen.writing import Limits
+
+Weights = Mapping[str, Tensor]
 
 SAVE_EVERY = 30.0
 """Seconds of work that a crash may cost at most, where a single step does not take longer."""
@@ -346,14 +349,12 @@ class _Session:
         model.load_state_dict(weights)
         return model.to(trainer.recipe.training.device).eval()
 
-    def _save(self, trainer: Trainer, status: str = "running", recall: Tensor | None = None) -> None:
+    def _save(self, trainer: Trainer, status: str = "running", weights: Weights | None = None) -> None:
         self.manifest.status, self.manifest.step, self.manifest.recipe = status, trainer.counters.step, trainer.recipe
-        weights = dict(trainer.kept)
-        if recall is not None:
-            weights[RECALL] = recall
         if status != "finished":
             self.manifest.metrics = {}  # what there was belongs to other weights
-        self.writer.commit(self.manifest, weights, self.corpus.tokenizer, trainer.state())
+        kept = trainer.kept if weights is None else weights
+        self.writer.commit(self.manifest, kept, self.corpus.tokenizer, trainer.state())
 
     def _save_or_go_on(self, trainer: Trainer) -> None:
         """Saves. Where that fails, says so, and lets the training go on: the next time there may be room."""
@@ -378,7 +379,7 @@ class _Session:
             self.say(Progress("training", message=f"Saved again, at step {trainer.counters.step:,}."))
         self.unsaved = False
 
-    def _save_at_last(self, trainer: Trainer, status: str, recall: Tensor | None) -> None:
+    def _save_at_last(self, trainer: Trainer, status: str, weights: Weights | None) -> None:
         """Saves what the training came to. Where that fails for want of room, or as disks and networks fail, waits; one more
         Ctrl-C gives it up.
 
@@ -389,7 +390,7 @@ class _Session:
         asked_to_stop = self.interruption.wanted
         while True:
             try:
-                self._save(trainer, status, recall)
+                self._save(trainer, status, weights)
                 return self._saved(trainer)
             except CheckpointError as error:
                 now = clock.monotonic()
@@ -409,26 +410,30 @@ class _Session:
         first = self.run.state.values["step"] if self.run.state else 0
         if interrupted:
             self.say(Progress("evaluating", message="Interrupted: saving. Ctrl-C again stops without it."))
-        valid = recall = None
+        valid = weights = None
         if not interrupted and len(self.corpus.splits["valid"]) > 1:
             self._save_or_go_on(trainer)  # to look back may take longer than a crash may cost
             self.say(Progress("evaluating", step=counters.step, steps=settings.steps, seconds=seconds))
-            valid, recall = self._look_back(trainer)
+            valid, weights = self._look_back(trainer)
             self.manifest.metrics = {"valid": valid.to_dict()}
-        self._save_at_last(trainer, "interrupted" if interrupted else "finished", recall)
+        self._save_at_last(trainer, "interrupted" if interrupted else "finished", weights)
         looks = read_lines(self.writer.folder / METRICS)
-        self._draw(looks, valid.value if valid and recall is not None else None)
+        self._draw(looks, valid.value if valid and weights and RECALL in weights else None)
         speed = (counters.step - first) / max(1e-9, seconds) * trainer.feed.symbols_per_step
         verdict = judge(looks, counters.step, interrupted, counters.step < settings.steps, settings.by_heart)
         return Outcome(
             self.writer.folder, not interrupted, counters.step, seconds, speed, valid, verdict, trainer.recipe
         )
 
-    def _look_back(self, trainer: Trainer) -> tuple[Evaluation, Tensor | None]:
-        """What the kept weights are to recall of a document, and how well they predict the validation text with it."""
+    def _look_back(self, trainer: Trainer) -> tuple[Evaluation, Weights]:
+        """How sure the kept weights may be, what they are to recall of a document, and how well they predict the validation text
+        then."""
         model, split = self._model(trainer, trainer.kept), self.corpus.splits["valid"]
-        most = trainer.recipe.training.recall_symbols
-        return look_back(model, self.corpus.tokenizer, split, most, symbols=self.final_symbols), model.recall
+        if most := trainer.recipe.training.recall_symbols:
+            model.scale_logits(learn_confidence(model, split.ids[: most + 1]))
+        valid = look_back(model, self.corpus.tokenizer, split, most, symbols=self.final_symbols)
+        recall = {} if model.recall is None else {RECALL: model.recall}
+        return valid, {**model.state_dict(), **recall}
 
     def _draw(self, looks: list[dict[str, Any]], recalled: float | None) -> None:
         if len(looks) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -406,3 +406,18 @@ def test_a_gpu_computes_what_the_processor_computes(cell: str) -> None:
     model.cuda()
     nats, _ = model.loss(Batch(batch.inputs.cuda(), batch.targets.cuda()), model.zero_state(3))
     torch.testing.assert_close(nats.cpu(), wanted, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("make", [build, build_with_parts, build_with_registers])
+def test_scaling_logits_scales_them_and_nothing_else(make: Callable[..., LanguageModel], tied: bool) -> None:
+    model = make(tied=tied, embedding=8, layers=2).eval()
+    batch = window(time=9)
+    before, state = model(batch.inputs, model.zero_state(3))
+    stepped, _ = model.step(batch.targets[-1], state)
+    model.scale_logits(0.8)
+    after, now = model(batch.inputs, model.zero_state(3))
+    torch.testing.assert_close(after, 0.8 * before)
+    for name, tensor in state.tensors().items():
+        torch.testing.assert_close(now.tensors()[name], tensor)
+    torch.testing.assert_close(model.step(batch.targets[-1], now)[0], 0.8 * stepped)

@@ -51,6 +51,10 @@ class Model(nn.Module):
         """Its bare matrices, if there is nothing else to it; None: there is."""
         return None
 
+    def scale_logits(self, factor: float) -> None:
+        """Makes it as much surer, or less sure, of everything: all logits become so many times as large."""
+        raise NotImplementedError
+
     def matrices(self) -> list[tuple[nn.Parameter, int]]:
         """The weights between hidden units, and how many maps each of them holds, one below the other: the gates of a layer.
         An optimiser may treat them as matrices."""

@@ -89,6 +89,10 @@ class Experts(nn.Module):
         for table in [*self.degrees, *([] if self.progressions is None else [self.progressions])]:
             nn.init.zeros_(table)
 
+    def weighing(self) -> list[nn.Parameter]:
+        """All that the logits are linear in."""
+        return [*self.outputs, *self.degrees, *([] if self.progressions is None else [self.progressions])]
+
     def read(self, held: Held) -> Tensor:
         """What is added to the input, (..., embedding)."""
         rows = self._rows(held)

@@ -160,6 +160,21 @@ class LanguageModel(Model):
         settings = self.settings
         return PlainNetwork(settings.cell, settings.hidden, table, tuple(layers), output, self.output_bias)
 
+    @torch.no_grad()
+    def scale_logits(self, factor: float) -> None:
+        """Scales what logits are linear in. Where the embedding is the output, too, the first layer reads it as it was."""
+        self._stepper = None
+        tied = self.output is None
+        scaled = [self.output_bias, self.embedding if self.output is None else self.output]
+        if self.parts is not None:
+            scaled.append(self.embedding_parts if self.output_parts is None else self.output_parts)
+        if self.experts is not None:
+            scaled += [*self.experts.weighing(), *(self.experts.inputs if tied else ())]
+        for table in scaled:
+            table.mul_(factor)
+        if tied:
+            self.recurrent_layers()[0].input.div_(factor)
+
     def train(self, mode: bool = True) -> LanguageModel:
         """Training or evaluation mode; forgets the weights that were prepared for stepping."""
         self._stepper = None

@@ -1,0 +1,80 @@
+"""How sure a trained network may be: found again where it is known, and worth something where a text is learned by heart."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seqgen.alphabet import Alphabet
+from seqgen.checkpoint import Checkpoint
+from seqgen.confidence import FACTORS, LEAST_SYMBOLS, learn_confidence
+from seqgen.evaluation import evaluate, predict
+from seqgen.held_out import find_held_out
+from seqgen.models import LanguageModel
+from seqgen.recipe import ModelSettings, Overrides
+from seqgen.tokenizers import Ids
+from seqgen.training import train
+
+SYMBOLS = 6
+
+
+def build() -> LanguageModel:
+    model = LanguageModel(Alphabet(SYMBOLS), ModelSettings(hidden=16, embedding=8, layers=1))
+    model.reset_parameters(torch.Generator().manual_seed(1))
+    return model.eval()
+
+
+def drawn_from(model: LanguageModel, symbols: int) -> Ids:
+    """A text that the model itself writes, so that it is as sure of it as it may be."""
+    draw = torch.Generator().manual_seed(2)
+    model.scale_logits(6.0)  # so that it has something to be sure of
+    ids, state = [0], model.zero_state(1)
+    for _ in range(symbols):
+        logits, state = model.step(torch.tensor(ids[-1:]), state)
+        ids.append(int(torch.multinomial(logits.softmax(-1)[0], 1, generator=draw)))
+    return np.array(ids)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.6])
+def test_who_is_too_sure_or_not_sure_enough_is_told_by_how_much(factor: float) -> None:
+    model = build()
+    ids = drawn_from(model, 6_000)
+    honest = predict(model, ids).nats.mean()
+    model.scale_logits(factor)
+    model.scale_logits(learn_confidence(model, ids))
+    assert predict(model, ids).nats.mean() == pytest.approx(honest, abs=2e-3)
+
+
+def test_of_a_short_text_nothing_is_learned() -> None:
+    model = build()
+    ids = drawn_from(model, LEAST_SYMBOLS)
+    model.scale_logits(3.0)
+    assert learn_confidence(model, ids) == FACTORS[0]
+    assert learn_confidence(model, ids[:LEAST_SYMBOLS]) == 1.0
+
+
+def test_a_trained_network_is_as_sure_of_validation_text_as_it_may_be(tmp_path: Path) -> None:
+    choose = random.Random(1)
+    words = ["".join(choose.choices("abcdefgh", k=5)) for _ in range(300)]
+    text = tmp_path / "words.txt"  # of which each stands there a few times only
+    text.write_text("".join(choose.choice(words) + choose.choice(" \n") for _ in range(4_000)), encoding="utf-8")
+    settings: Overrides = {
+        "corpus": {"split": "80/20/0"},
+        "model": {"hidden": 128, "embedding": 16, "hidden_dropout": 0.0, "output_dropout": 0.0},
+        "training": {"evaluate_every": 100_000},
+    }
+    loaded: dict[str, float] = {}
+    for name, symbols in (("raw", 0), ("calm", 5_000)):
+        settings["training"]["recall_symbols"] = symbols
+        outcome = train(text, steps=300, out=tmp_path / name, settings=settings, random_seed=3)
+        checkpoint = Checkpoint(outcome.checkpoint)
+        tokenizer = checkpoint.tokenizer()
+        valid = find_held_out(checkpoint, tokenizer, (), "valid").split
+        loaded[name] = evaluate(checkpoint.load_model(tokenizer), tokenizer, valid, "valid").nats_per_symbol
+        assert outcome.valid is not None
+        assert outcome.valid.nats_per_symbol == pytest.approx(loaded[name], rel=1e-6), "what was told is what is kept"
+    assert loaded["calm"] < loaded["raw"] - 0.02
