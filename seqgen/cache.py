@@ -18,11 +18,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from filelock import FileLock, Timeout
 
 from seqgen.disk import sync_folder, sync_tree
 from seqgen.errors import DataError, SeqgenError
+from seqgen.folders import NATIVE, cache_folder
 from seqgen.recipe import CorpusSettings, TokenizerSettings
 from seqgen.splits import SPLITS, Split
 from seqgen.tokenizers import DOCUMENT, TOKENIZERS, Ids, Tokenizer
@@ -40,18 +40,11 @@ _ENTRY = re.compile(r"[0-9a-f]{32}")
 _MAKING, _LOCK = ".making-", ".lock"
 _KNOWN = "known-models"
 """Where `seqgen.tokenizers.trials` keeps an empty file, named by a SHA-256, for each model that is harmless."""
-NATIVE = "native"
-"""Where `seqgen.native.compiling` keeps the libraries that it has made."""
 _KNOWN_FILE = re.compile(r"[0-9a-f]{64}")
 _LIBRARY = re.compile(r"[a-z]+-[0-9a-f]{32}\.(so|failed)")
 _ENDING = re.compile(r"\.\w{1,10}")
 _TOGETHER = 1 << 16
 """Characters of short documents that are encoded and written together."""
-
-
-def cache_folder() -> Path:
-    """Where prepared corpora are kept: `$SEQGEN_CACHE`, or the system's folder for caches."""
-    return Path(os.environ.get("SEQGEN_CACHE") or platformdirs.user_cache_dir("seqgen", appauthor=False))
 
 
 def clean_cache() -> tuple[int, int]:

@@ -25,7 +25,6 @@ from seqgen.cache import (
     VERSION,
     Entry,
     SplitWriter,
-    cache_folder,
     keep_baselines,
     new_entry,
     open_entry,
@@ -33,6 +32,7 @@ from seqgen.cache import (
 from seqgen.cards import Card
 from seqgen.conversations import WHOLE_CONVERSATION
 from seqgen.errors import DataError, UsageError
+from seqgen.folders import cache_folder
 from seqgen.modalities import MODALITIES, Modality
 from seqgen.passes import Texts
 from seqgen.recipe import CorpusSettings, Overrides, TokenizerSettings, check_pairs

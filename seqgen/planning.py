@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time as clock
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from seqgen.corpus import Corpus
 from seqgen.defaults import CHOOSERS, DROPOUTS, Forms
 from seqgen.errors import TrainingError
+from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
 from seqgen.recipe import Recipe, TrainingSettings
 from seqgen.trainer import Trainer
@@ -18,6 +19,8 @@ from seqgen.trainer import Trainer
 CALIBRATION_SHARE = 0.02
 MOST_CALIBRATION = 0.8
 """Share of a timed run that may be spent on measuring how fast a step is, and seconds at most: the pace is corrected anyhow."""
+CLEARLY_FASTER = 0.93
+"""Share of the time of the ways before it, below which the next one is taken."""
 FINAL_LOOK_SHARE = 0.04
 """Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
 FINAL_LOOK_LEAST = 8192
@@ -26,26 +29,48 @@ REMEMBERING, LEARNING = 1.5e-5, 6e-5
 """Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
 
 
-def time_steps(
-    recipe: Recipe, corpus: Corpus, model: str, seconds: float, dtypes: Collection[str]
-) -> tuple[str, float]:
-    """The faster arithmetic and the seconds that a step takes with it, by trying each on a throw-away trainer.
+Way = dict[str, str]
+"""How steps are computed: fields of the training settings."""
+WAYS: tuple[Way, ...] = (
+    {"dtype": "float32", "kernels": "torch"},
+    {"dtype": "bfloat16", "kernels": "torch"},
+    {"dtype": "bfloat16", "kernels": "compiled"},
+)
+
+
+def ways(recipe: Recipe, settled: Collection[str]) -> list[Way]:
+    """The ways that are open to a training, the preferred one first.
+
+    Args:
+        recipe: of the run.
+        settled: the training settings that the user has set, which stay.
+    """
+    training = recipe.training
+    own = {name: getattr(training, name) for name in WAYS[0] if name in settled}
+    compiles = training.device == "cpu" and CELLS[recipe.model.cell].compiles(recipe.model.hidden)
+    possible = [way for way in WAYS if compiles or way["kernels"] == "torch"]
+    fitting = [way for way in possible if own.items() <= way.items()]
+    return fitting or [{"dtype": training.dtype, "kernels": training.kernels}]
+
+
+def time_steps(recipe: Recipe, corpus: Corpus, model: str, seconds: float, tried: Sequence[Way]) -> tuple[Way, float]:
+    """The fastest way and the seconds that a step takes with it, by trying each on a throw-away trainer.
 
     Args:
         recipe: of the run.
         corpus: what it trains on.
         model: a name from `MODELS`.
         seconds: of the whole run, of which a small share is spent on this; 0 where it has no such limit.
-        dtypes: of arithmetic, the preferred one first.
+        tried: ways, the preferred one first.
 
     Raises:
         TrainingError: none of them works, for want of memory as a rule.
     """
-    limit = max(0.5, min(MOST_CALIBRATION, CALIBRATION_SHARE * seconds)) / len(dtypes)
-    best, problem = (recipe.training.dtype, math.inf), ""
-    for dtype in dtypes:
+    limit = max(0.5, min(MOST_CALIBRATION, CALIBRATION_SHARE * seconds)) / len(tried)
+    best, problem = (tried[0], math.inf), ""
+    for way in tried:
         try:
-            trainer = Trainer(recipe.replace(dtype=dtype), corpus, model)
+            trainer = Trainer(recipe.replace(**way), corpus, model)
             trainer.step()  # the first one prepares kernels
             start, steps = clock.monotonic(), 0
             while steps < 1 or clock.monotonic() - start < limit:
@@ -55,8 +80,8 @@ def time_steps(
         except (RuntimeError, MemoryError) as error:  # this torch cannot run this cell in this arithmetic
             problem = str(error).splitlines()[0] if str(error) else "out of memory"
             continue
-        if step_seconds < 0.9 * best[1]:
-            best = (dtype, step_seconds)
+        if step_seconds < CLEARLY_FASTER * best[1]:
+            best = (way, step_seconds)
     if best[1] == math.inf:
         raise TrainingError(
             f"a model of this size cannot be trained here: {problem}",

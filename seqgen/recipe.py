@@ -246,6 +246,9 @@ class TrainingSettings:
     of what stood in the document before (0: neither)."""
     dtype: str = "float32"
     """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Measured where not set."""
+    kernels: str = "torch"
+    """What runs the windows of LSTMs in training: the kernels of `torch`, or seqgen's own (`compiled`; in bfloat16, where there
+    is a C compiler and a processor for it). Measured where not set."""
     device: str = "cpu"
     """`cpu`, `cuda` or `mps`."""
     threads: int = 1
@@ -301,6 +304,8 @@ class TrainingSettings:
                 raise UsageError(f"training.{name}={getattr(self, name)} is not in [0, 1)")
         if self.dtype not in ("float32", "bfloat16"):
             raise UsageError(f"training.dtype={self.dtype!r} is neither float32 nor bfloat16")
+        if self.kernels not in ("torch", "compiled"):
+            raise UsageError(f"training.kernels={self.kernels!r} is neither torch nor compiled")
         if self.device not in ("cpu", "cuda", "mps"):
             raise UsageError(f"training.device={self.device!r} is none of cpu, cuda, mps")
         starts = [start for start, _, _ in self.schedule]

@@ -193,7 +193,7 @@ NOT_OF = {
         "training.batch_symbols",
         "training.by_heart",
     ),
-    "reply": ("model.tied", "training.lanes", "training.recall_symbols"),
+    "reply": ("model.tied", "training.lanes", "training.stretch", "training.recall_symbols"),
 }
 """The settings that a model has no use for; those of the corpus are refused while it is prepared."""
 A_TRY = 100

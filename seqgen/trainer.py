@@ -85,6 +85,8 @@ class Trainer:
         if inheritance is not None:
             inheritance.pass_on(self.model, corpus.tokenizer)
         self.model.to(settings.device).train()
+        if settings.kernels == "compiled" and settings.dtype == "bfloat16" and settings.device == "cpu":
+            self.model.use_compiled()
         self.noise = torch.Generator(settings.device).manual_seed(settings.random_seed + 1)
         self.model.noise = self.noise
         self.averaged = copy.deepcopy(self.model.state_dict())

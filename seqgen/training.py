@@ -29,7 +29,7 @@ from seqgen.manifest import LOSS_PLOT, METRICS, RESUME, TIMING, Manifest, read_l
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, Model
 from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
-from seqgen.planning import plan_end, time_steps, with_dropout
+from seqgen.planning import plan_end, time_steps, ways, with_dropout
 from seqgen.plots import draw_loss
 from seqgen.predictions import Evaluation
 from seqgen.progress import Listener, Outcome, Progress, judge
@@ -236,10 +236,10 @@ class _Session:
         settled = run.chosen_by_user.get("training", {})
         seconds = budget.seconds if budget else None
         recipe, step_seconds = run.recipe, 0.0
-        if seconds or "dtype" not in settled:
-            dtypes = [recipe.training.dtype] if "dtype" in settled else ["float32", "bfloat16"]
-            dtype, step_seconds = time_steps(recipe, self.corpus, self.manifest.model, seconds or 0.0, dtypes)
-            recipe = recipe.replace(dtype=dtype)
+        open_ways = ways(recipe, settled)
+        if seconds or len(open_ways) > 1:
+            way, step_seconds = time_steps(recipe, self.corpus, self.manifest.model, seconds or 0.0, open_ways)
+            recipe = recipe.replace(**way)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
             try:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from seqgen.cache import cache_folder
 from seqgen.corpus import Corpus, prepare, reopen
+from seqgen.folders import cache_folder
 from tests.test_modalities import wrapped_prose
 
 PLAIN = wrapped_prose(4).replace(" the", ", the")

@@ -40,7 +40,7 @@ from tests.texts import verse
 DROPOUTS = {"hidden_dropout": 0.2, "output_dropout": 0.2, "weight_dropout": 0.2, "embedding_dropout": 0.1}
 SMALL: dict[str, dict[str, Any]] = {
     "model": {"hidden": 8, "embedding": 4, **DROPOUTS},
-    "training": {"dtype": "float32", "threads": 1, "evaluate_every": 4, "evaluate_symbols": 200},
+    "training": {"dtype": "float32", "kernels": "torch", "threads": 1, "evaluate_every": 4, "evaluate_symbols": 200},
 }
 LANES: Overrides = {"training": {"lanes": 4, "window": 16}}
 REPLIES: Overrides = {"corpus": {"kind": "replies"}, "training": {"batch_symbols": 300}}
@@ -79,8 +79,12 @@ def variants() -> list[Variant]:
     for cell in CELLS:
         settings = {"model": {"cell": cell}, "tokenizer": {"kind": "characters"}}
         made.append(Variant(f"replies-{cell}", "pairs.tsv", merge(REPLIES, settings)))
-    halves = merge(LANES, {"training": {"dtype": "bfloat16"}, "corpus": {"documents": "line"}})
-    return [*made, Variant("text-characters-lstm-bfloat16", "verse.txt", halves)]
+    for kernels in ("torch", "compiled"):
+        settings = {"training": {"dtype": "bfloat16", "kernels": kernels}, "corpus": {"documents": "line"}}
+        settings["model"] = {"hidden": 32}
+        made.append(Variant(f"text-characters-lstm-bfloat16-{kernels}", "verse.txt", merge(LANES, settings)))
+    settings = {"training": {"stretch": 2}, "corpus": {"documents": "file"}}
+    return [*made, Variant("text-characters-lstm-stretches", "verse.txt", merge(LANES, settings))]
 
 
 def write_corpora(folder: Path) -> None:

@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 
 from seqgen import cache, yardsticks
 from seqgen import corpus as preparation
-from seqgen.cache import SplitWriter, cache_folder, clean_cache
+from seqgen.cache import SplitWriter, clean_cache
 from seqgen.errors import DataError
+from seqgen.folders import cache_folder
 from seqgen.splits import SPLITS
 from seqgen.tokenizers import DOCUMENT, Tokenizer
 from seqgen.tokenizers.bytes import ByteTokenizer
@@ -374,7 +375,8 @@ def test_a_cache_that_another_process_keeps_to_itself_is_an_error_and_no_hang(mo
 
 MAKING = """
 import time
-from seqgen.cache import cache_folder, new_entry
+from seqgen.cache import new_entry
+from seqgen.folders import cache_folder
 from seqgen.tokenizers import TOKENIZERS
 with new_entry(cache_folder() / ("0" * 32), TOKENIZERS["bytes"]()):
     print("making", flush=True)

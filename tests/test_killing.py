@@ -10,7 +10,14 @@ import pytest
 from tests.killing import FINISHED, KILLED, Trainings, Variant, variants
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks processes to kill them")
-SOME = ("text-characters-lstm-bfloat16", "text-bpe-lstm", "text-characters-gru", "music-voices", "replies-rnn")
+SOME = (
+    "text-characters-lstm-bfloat16-compiled",
+    "text-characters-lstm-stretches",
+    "text-bpe-lstm",
+    "text-characters-gru",
+    "music-voices",
+    "replies-rnn",
+)
 KILLS = 3
 """Of each; `benchmarks/trust.py` kills all variants more often."""
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 import seqgen
 from seqgen import originality, passages
 from seqgen.api import Loaded
-from seqgen.cache import ORIGINS, cache_folder, clean_cache
+from seqgen.cache import ORIGINS, clean_cache
 from seqgen.errors import DataError
+from seqgen.folders import cache_folder
 from seqgen.modalities.likeness import ScoreJudge
 from seqgen.originality import NGRAMS, PART, TextJudge, ordinary_of
 from seqgen.overlaps import Learned, Place

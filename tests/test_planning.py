@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 import seqgen
 from seqgen import planning, training
 from seqgen.errors import TrainingError
+from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
-from seqgen.planning import FINAL_LOOK_LEAST, FINAL_LOOK_SHARE, plan_end, time_steps
+from seqgen.planning import FINAL_LOOK_LEAST, FINAL_LOOK_SHARE, WAYS, Way, plan_end, time_steps, ways
 from seqgen.recipe import Recipe, TrainingSettings
 from tests.texts import verse
 
 BOTH = ("float32", "bfloat16")
+ALL = ("float32", "bfloat16", "compiled")
 
 
 class FakeTrainer:
@@ -26,7 +29,8 @@ class FakeTrainer:
     steps: list[str]
 
     def __init__(self, recipe: Recipe, *_: object) -> None:
-        self.dtype = recipe.training.dtype
+        training = recipe.training
+        self.dtype = training.dtype if training.kernels == "torch" else training.kernels
 
     def step(self) -> None:
         speed = type(self).speeds[self.dtype]
@@ -42,10 +46,17 @@ def timed(
     seconds: float = 60.0,
     dtypes: tuple[str, ...] = BOTH,
 ) -> tuple[str, float]:
+    """The name of the fastest way, `compiled` for the compiled kernels, and its seconds."""
     FakeTrainer.speeds, FakeTrainer.steps = speeds, []
     monkeypatch.setattr(planning, "Trainer", FakeTrainer)
     monkeypatch.setattr("time.monotonic", lambda: FakeTrainer.now)
-    return time_steps(Recipe(), None, "language", seconds, dtypes)  # type: ignore[arg-type]
+    tried = [{"dtype": "bfloat16", "kernels": name} if name == "compiled" else way(name) for name in dtypes]
+    best, took = time_steps(Recipe(), None, "language", seconds, tried)  # type: ignore[arg-type]
+    return best["dtype"] if best["kernels"] == "torch" else best["kernels"], took
+
+
+def way(dtype: str) -> Way:
+    return {"dtype": dtype, "kernels": "torch"}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +69,26 @@ def test_the_other_arithmetic_must_be_clearly_faster(
     dtype, seconds = timed(monkeypatch, speeds)
     assert dtype == chosen and seconds == pytest.approx(speeds[chosen])
     assert set(FakeTrainer.steps) == set(BOTH)
+
+
+@pytest.mark.parametrize(("compiled", "chosen"), [(0.04, "compiled"), (0.049, "bfloat16"), (0.2, "bfloat16")])
+def test_so_must_the_compiled_kernels(monkeypatch: pytest.MonkeyPatch, compiled: float, chosen: str) -> None:
+    speeds: dict[str, float | Exception] = {"float32": 0.1, "bfloat16": 0.05, "compiled": compiled}
+    assert timed(monkeypatch, speeds, dtypes=ALL)[0] == chosen
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, compiles: bool) -> None:
+    monkeypatch.setattr(CELLS["lstm"], "compiles", lambda hidden: compiles)
+    recipe = Recipe()
+    assert ways(recipe, ()) == list(WAYS if compiles else WAYS[:2])
+    assert ways(recipe.replace(dtype="float32"), ("dtype",)) == [way("float32")]
+    assert ways(recipe.replace(dtype="bfloat16"), ("dtype",)) == list(WAYS[1:] if compiles else WAYS[1:2])
+    assert ways(recipe.replace(kernels="torch"), ("kernels",)) == [way("float32"), way("bfloat16")]
+    both = recipe.replace(dtype="bfloat16", kernels="compiled")
+    assert ways(both, ("dtype", "kernels")) == [WAYS[2]]
+    gated = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, cell="gru"))
+    assert ways(gated, ()) == [way("float32"), way("bfloat16")]
 
 
 def test_arithmetic_that_does_not_work_here_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +133,7 @@ def test_learning_to_recall_is_given_time() -> None:
 def test_dropout_follows_from_the_measured_speed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, dropout: float
 ) -> None:
-    monkeypatch.setattr(training, "time_steps", lambda *_: ("float32", step_seconds))
+    monkeypatch.setattr(training, "time_steps", lambda *_: (way("float32"), step_seconds))
     path = tmp_path / "verse.txt"
     path.write_text(verse(6000), encoding="utf-8")
     asked: dict[str, dict[str, Any]] = {"training": {"threads": 1}, "model": {"hidden": 16}}

@@ -97,11 +97,12 @@ def test_a_restored_trainer_goes_on_bit_for_bit(corpus_file: Path, cell: str, to
     assert_same(whole.state(), resumed.state())
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "kernels"), [*((cell, "torch") for cell in CELLS), ("lstm", "compiled")])
 @pytest.mark.parametrize("steps", [0, 1, 11])
-def test_a_trainer_of_bfloat16_goes_on_bit_for_bit(corpus_file: Path, cell: str, steps: int) -> None:
+def test_a_trainer_of_bfloat16_goes_on_bit_for_bit(corpus_file: Path, cell: str, kernels: str, steps: int) -> None:
     """Its hidden state is of float32 before the first window, and may be of bfloat16 behind it."""
-    prepared = prepared_for(corpus_file, model={"cell": cell}, training={"dtype": "bfloat16"})
+    training = {"dtype": "bfloat16", "kernels": kernels}
+    prepared = prepared_for(corpus_file, model={"cell": cell, "hidden": 32}, training=training)
     whole, resumed = Trainer(*prepared), Trainer(*prepared)
     advance(whole, steps)
     resumed.restore(copy.deepcopy(whole.state()))

@@ -19,9 +19,9 @@ from typing import Any
 
 from fuzz.damage import BINARY, damaged
 from fuzz.target import Case, Target
-from seqgen.cache import cache_folder
 from seqgen.corpus import prepare
 from seqgen.errors import DataError
+from seqgen.folders import cache_folder
 from seqgen.modalities import MODALITIES
 from seqgen.passes import Texts
 from seqgen.recipe import CorpusSettings

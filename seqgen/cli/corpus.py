@@ -127,7 +127,8 @@ def fetch(name: str, as_json: bool) -> None:
 def clean() -> None:
     """Empty the cache of prepared corpora. They are prepared again when they are needed, which a --resume
     or eval can only do while their files are what they were."""
-    from seqgen.cache import cache_folder, clean_cache
+    from seqgen.cache import clean_cache
+    from seqgen.folders import cache_folder
 
     count, size = clean_cache()
     put(f"{count} prepared corpora removed, {size / 1e6:.1f} MB ({cache_folder()})")

@@ -58,8 +58,18 @@ class Model(nn.Module):
     def matrices(self) -> list[tuple[nn.Parameter, int]]:
         """The weights between hidden units, and how many maps each of them holds, one below the other: the gates of a layer.
         An optimiser may treat them as matrices."""
-        layers = [module for module in self.modules() if isinstance(module, RecurrentLayer)]
+        layers = self._all_layers()
         return [(matrix, len(layer.cell.gates)) for layer in layers for matrix in (layer.input, layer.recurrent)]
+
+    def use_compiled(self) -> bool:
+        """Has the compiled path run the layers in training that it can run. Whether there are any."""
+        layers = self._all_layers()
+        for layer in layers:
+            layer.compiled = layer.cell.compiles(layer.hidden)
+        return any(layer.compiled for layer in layers)
+
+    def _all_layers(self) -> list[RecurrentLayer]:
+        return [module for module in self.modules() if isinstance(module, RecurrentLayer)]
 
     def adopt(self, weights: Mapping[str, Tensor], rows: Tensor) -> None:
         """Takes over the weights of a model of the same shape that knew other symbols.

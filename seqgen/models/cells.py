@@ -15,6 +15,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from seqgen.native import windows
+
 LayerState = tuple[Tensor, ...]
 """What a layer remembers: the hidden state first, then the cell state where there is one; each (batch, hidden)."""
 
@@ -37,6 +39,10 @@ class Cell(Protocol):
     additive: bool
     """Whether a step needs only the sum of what input and hidden state contribute, so that both products can be one."""
 
+    def compiles(self, hidden: int) -> bool:
+        """Whether the compiled path runs windows of a layer of so many units on this machine."""
+        ...
+
     def step(self, from_input: Tensor, from_hidden: Tensor, state: LayerState) -> LayerState:
         """One time step.
 
@@ -51,6 +57,10 @@ class Cell(Protocol):
         """A window at once: inputs (time, batch, input) -> hidden states (time, batch, hidden) and the last state."""
         ...
 
+    def run_compiled(self, inputs: Tensor, state: LayerState, weights: Weights) -> tuple[Tensor, LayerState]:
+        """The same in training and in bfloat16, by the compiled path."""
+        ...
+
 
 class LSTM:
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000)."""
@@ -58,6 +68,10 @@ class LSTM:
     gates: tuple[str, ...] = ("input", "forget", "cell", "output")
     states = 2
     additive = True
+
+    def compiles(self, hidden: int) -> bool:
+        """Where there is a C compiler, and a processor that multiplies bfloat16."""
+        return windows.fits(hidden)
 
     def step(self, from_input: Tensor, from_hidden: Tensor, state: LayerState) -> LayerState:
         """Equations: c' = f * c + i * g and h' = o * tanh(c')."""
@@ -76,8 +90,25 @@ class LSTM:
         )
         return outputs, (hidden.squeeze(0), cell.squeeze(0))
 
+    def run_compiled(self, inputs: Tensor, state: LayerState, weights: Weights) -> tuple[Tensor, LayerState]:
+        """See `native/windows.py`."""
+        bias = weights.input_bias + weights.recurrent_bias
+        return windows.run_lstm(inputs, state, weights.input, weights.recurrent, bias)
 
-class GRU:
+
+class _NotCompiled:
+    """A cell without a compiled path."""
+
+    def compiles(self, hidden: int) -> bool:
+        """Never."""
+        return False
+
+    def run_compiled(self, inputs: Tensor, state: LayerState, weights: Weights) -> tuple[Tensor, LayerState]:
+        """Not to be asked for."""
+        raise NotImplementedError
+
+
+class GRU(_NotCompiled):
     """Gated recurrent unit (Cho et al. 2014), with the reset gate after the product as in cuDNN."""
 
     gates: tuple[str, ...] = ("reset", "update", "new")
@@ -100,7 +131,7 @@ class GRU:
         return outputs, (hidden.squeeze(0),)
 
 
-class RNN:
+class RNN(_NotCompiled):
     """The plain recurrent network with tanh (Elman 1990)."""
 
     gates: tuple[str, ...] = ("new",)

@@ -57,6 +57,8 @@ class RecurrentLayer(nn.Module):
         super().__init__()
         rows = len(cell.gates) * hidden
         self.cell, self.hidden, self.weight_dropout = cell, hidden, weight_dropout
+        self.compiled = False
+        """Whether the compiled path runs it in training."""
         self.input = nn.Parameter(torch.empty(rows, inputs))
         self.recurrent = nn.Parameter(torch.empty(rows, hidden))
         self.input_bias = nn.Parameter(torch.empty(rows))
@@ -86,6 +88,8 @@ class RecurrentLayer(nn.Module):
         if noise is not None and self.weight_dropout > 0:
             recurrent = recurrent * keep_mask(recurrent.shape, self.weight_dropout, noise)
         weights = Weights(self.input, recurrent, self.input_bias, self.recurrent_bias)
+        if self.compiled and self.training:
+            return self.cell.run_compiled(inputs, state, weights)
         return self.cell.run(inputs, state, weights, self.training)
 
     def zero_state(self, batch: int) -> LayerState:

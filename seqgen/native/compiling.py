@@ -22,8 +22,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqgen.cache import NATIVE, cache_folder
 from seqgen.disk import sync_file
+from seqgen.folders import NATIVE, cache_folder
 
 SWITCH = "SEQGEN_NATIVE"
 """The environment variable: `off` leaves the compiled path alone."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import Structure, c_int32, c_void_p
@@ -168,7 +169,7 @@ def _share(call: Callable[..., Any], window: _Window) -> None:
     """Has each of torch's threads do some of the rows; a call into C lets the others run."""
     threads = min(torch.get_num_threads(), window.rows)
     bounds = [window.rows * part // threads for part in range(threads + 1)]
-    parts = [(c_int32(first), c_int32(last)) for first, last in zip(bounds, bounds[1:], strict=False)]
+    parts = [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
     others = [_pool(threads - 1).submit(call, ctypes.byref(window), *part) for part in parts[1:]]
     call(ctypes.byref(window), *parts[0])
     for other in others:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import platformdirs
+from seqgen.folders import cache_folder
 
 PATIENCE = 60.0
 """Seconds that the other process may take."""
@@ -86,5 +86,4 @@ def remember(data: bytes) -> None:
 
 def _known(data: bytes) -> Path:
     """The empty file that stands for a file that was read without harm."""
-    root = Path(os.environ.get("SEQGEN_CACHE") or platformdirs.user_cache_dir("seqgen", appauthor=False))
-    return root / "known-models" / hashlib.sha256(data).hexdigest()
+    return cache_folder() / "known-models" / hashlib.sha256(data).hexdigest()
