@@ -15,12 +15,12 @@ import torch
 from seqgen.evaluation import predictions
 from seqgen.models import Model
 
-FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+FACTORS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
 """That are tried. Nats are nearly a parabola of the factor, whose lowest point may lie between two of them."""
 LEAST_SYMBOLS = 1000
 """Of validation text from which it is learned; a shorter one says too little."""
-MOST_SYMBOLS = 20_000
-"""Of it that are read: an error of the factor that they leave costs less than 0.0001 nats."""
+MOST_SYMBOLS = 10_000
+"""Of it that are read: an error of the factor that they leave costs about 0.0001 nats."""
 
 
 def learn_confidence(model: Model, ids: npt.NDArray[Any]) -> float:

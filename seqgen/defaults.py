@@ -261,7 +261,7 @@ def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> fl
     else:
         epochs /= min(number, MOST_FORMS)
     shorter = max(1.0, SHORT_TEXT / max(1.0, symbols)) ** 0.125
-    return round(_between(0.13 * math.log2(max(1.0, epochs / 4)) * shorter, 0.0, MOST_DROPOUT), 3)
+    return round(_between(0.11 * math.log2(max(1.0, epochs / 5)) * shorter, 0.0, MOST_DROPOUT), 3)
 
 
 class Choosers(NamedTuple):

@@ -8,6 +8,7 @@ import time as clock
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from seqgen.confidence import MOST_SYMBOLS
 from seqgen.corpus import Corpus
 from seqgen.defaults import CHOOSERS, DROPOUTS, Forms
 from seqgen.errors import TrainingError
@@ -25,7 +26,7 @@ FINAL_LOOK_SHARE = 0.04
 """Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
 FINAL_LOOK_LEAST = 8192
 """Symbols of validation text that it reads in any case."""
-REMEMBERING, LEARNING = 1.5e-5, 6e-5
+REMEMBERING, LEARNING = 1.5e-5, 7e-5
 """Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
 
 
@@ -33,8 +34,8 @@ Way = dict[str, str]
 """How steps are computed: fields of the training settings."""
 WAYS: tuple[Way, ...] = (
     {"dtype": "float32", "kernels": "torch"},
-    {"dtype": "bfloat16", "kernels": "torch"},
     {"dtype": "bfloat16", "kernels": "compiled"},
+    {"dtype": "bfloat16", "kernels": "torch"},
 )
 
 
@@ -102,11 +103,12 @@ def plan_end(
         step_seconds: that a step takes.
         seconds: of the whole run.
     """
-    reading = step_seconds / 3 / symbols_per_step  # reading alone is about three times as fast
+    reading = step_seconds / 2 / symbols_per_step  # reading alone, in float32, is about twice as fast
     if symbols * reading > FINAL_LOOK_SHARE * seconds:
         symbols = min(symbols, max(FINAL_LOOK_LEAST, int(FINAL_LOOK_SHARE * seconds / reading)))
     learned = min(settings.recall_symbols, symbols)
-    return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING)
+    sure = min(learned, MOST_SYMBOLS) * (reading + LEARNING)
+    return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING) + sure
 
 
 def with_dropout(

@@ -163,12 +163,12 @@ def test_the_choices_that_were_measured(megabytes: float, seconds: float, pieces
 
 
 def test_dropout_begins_where_a_text_is_read_often_and_grows_with_every_reading() -> None:
-    assert [choose_dropout(epochs, 10**6) for epochs in (0, 1, 4, 8, 16, 10**9)] == [0, 0, 0, 0.13, 0.26, 0.6]
-    apart = [choose_dropout(16, 10**6, Forms(number)) for number in (0.5, 1, 2, 4, 12)]
-    assert apart == [0.26, 0.26, 0.13, 0, 0]
-    alike = [choose_dropout(16, 10**6, Forms(number, alike=True)) for number in (0.5, 1, 2, 4, 12)]
-    assert alike == [0.26, 0.26, 0.39, 0.52, 0.6]
-    assert 0.13 < choose_dropout(8, 10_000) < 0.26, "a short text is sooner learned by heart"
+    assert [choose_dropout(epochs, 10**6) for epochs in (0, 1, 5, 10, 20, 10**9)] == [0, 0, 0, 0.11, 0.22, 0.6]
+    apart = [choose_dropout(20, 10**6, Forms(number)) for number in (0.5, 1, 2, 4, 12)]
+    assert apart == [0.22, 0.22, 0.11, 0, 0]
+    alike = [choose_dropout(20, 10**6, Forms(number, alike=True)) for number in (0.5, 1, 2, 4, 12)]
+    assert alike == [0.22, 0.22, 0.33, 0.44, 0.6]
+    assert 0.11 < choose_dropout(10, 10_000) < 0.22, "a short text is sooner learned by heart"
 
 
 def test_enough_time_for_any_text_makes_characters() -> None:
