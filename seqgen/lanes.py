@@ -12,6 +12,9 @@ FEW_SYMBOLS = 100
 OPENING_SEARCH = 1000
 """Symbols in which a stretch looks for a line end to begin at; a sixteenth of a short one."""
 
+PROBED = 100_000
+"""Symbols at the beginning of a text, in which a line ends if it has lines; else its stretches begin anywhere."""
+
 
 class Lanes:
     """The training text as streams side by side, cut into windows for truncated backpropagation through time.
@@ -20,7 +23,8 @@ class Lanes:
     into equal stretches, which the lanes read one after another in a random order. Where a lane reads only a few windows
     at one place, what follows in the next steps is not more of the same: the network is drawn less to where it happens to
     read, and ends better. A stretch begins at the first line end or document near its place, and its first input is the
-    document symbol, from the zero state: so a sample without a seed begins as lines do, and not in the middle of a word.
+    document symbol, from the zero state: so a sample without a seed begins as lines do, and not in the middle of a word. Where
+    there is none near, it begins at its place with what stands there.
     The order is a function of the random seed and the epoch alone, so a position is just (epoch, window).
 
     Args:
@@ -46,6 +50,7 @@ class Lanes:
     ) -> None:
         self.split, self.lanes, self.window, self.random_seed = split, lanes, window, random_seed
         self._openings = [DOCUMENT] if line_end is None else [DOCUMENT, line_end]
+        self._has_lines = line_end is not None and line_end in split.ids[:PROBED]
         lane_length = len(split) // lanes
         wanted = stretch * window * 16 // 15 + 2  # with the search, and a first symbol
         self.turns = max(1, lane_length // wanted) if stretch else 1
@@ -66,6 +71,7 @@ class Lanes:
         self._order = self._bounds = self._places = np.zeros(0, dtype=np.int64)
         self._turn = 0
         self._first: list[int] = []
+        self._opens = np.zeros(0, dtype=np.bool_)
 
     def begins(self, window: int) -> bool:
         """Whether the lanes go on elsewhere with this window of an epoch, from the zero state."""
@@ -78,7 +84,7 @@ class Lanes:
             self._go_to(epoch, turn)
         rows = np.stack([self._read(first + part * self.window, self.window + 1) for first in self._first], axis=1)
         if part == 0:
-            rows[0] = DOCUMENT
+            rows[0, self._opens] = DOCUMENT
         return rows[:-1], rows[1:]
 
     def _go_to(self, epoch: int, turn: int) -> None:
@@ -90,13 +96,15 @@ class Lanes:
             self._turn = int(generator.integers(len(self.split)))
             self._places = generator.permutation(self.lanes * self.turns) * self.stretch_length
         places = self._places[turn * self.lanes : (turn + 1) * self.lanes]
-        self._first = [self._opening(int(place)) for place in places]
+        found = [self._opening(int(place)) for place in places]
+        self._first = [place for place, _ in found]
+        self._opens = np.array([opens or not self._has_lines for _, opens in found])
         self._at = (epoch, turn)
 
-    def _opening(self, place: int) -> int:
-        """The first line end or document at a place or soon after it; the place itself where there is none."""
+    def _opening(self, place: int) -> tuple[int, bool]:
+        """The first line end or document at a place or soon after it, and True; or the place itself, and False."""
         near = np.isin(self._read(place, self.search + 1), self._openings)
-        return place + int(near.argmax())
+        return place + int(near.argmax()), bool(near.any())
 
     def _read(self, position: int, length: int) -> Ids:
         """A stretch of the ring of documents, shape (length,)."""

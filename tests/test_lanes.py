@@ -194,6 +194,24 @@ def test_a_lane_begins_at_a_line_end_near_its_place() -> None:
         assert set(targets[0].tolist()) == {1}
 
 
+def test_where_no_line_ends_nearby_a_stretch_begins_with_what_stands_there() -> None:
+    line_end = 9
+    ids = np.array([DOCUMENT, *([line_end, *[1, 2, 3, 4] * 20] * 60)], dtype=np.uint8)
+    lanes = Lanes(Split(ids, np.array([0]), len(ids) - 1), 4, 16, 3, line_end, stretch=2)
+    assert lanes.search < 20
+    opened = []
+    for step in filter(lanes.begins, range(lanes.windows_per_epoch)):
+        inputs, targets = lanes.batch(0, step)
+        for first, second in zip(inputs[0].tolist(), targets[0].tolist(), strict=True):
+            assert (
+                second == 1
+                if first == DOCUMENT
+                else second == (line_end if first == 4 and second == 9 else first % 4 + 1)
+            )
+            opened.append(first == DOCUMENT)
+    assert 0 < sum(opened) < len(opened)
+
+
 def test_a_stretch_is_as_many_windows_as_asked_where_the_text_is_long_enough() -> None:
     split = split_of([20_000])
     for stretch in (1, 4, 9):
