@@ -227,10 +227,11 @@ def test_a_sample_is_like_what_it_was_adapted_to(run: Run, trained: Path, monkey
     before = hashes(trained)
     command = ["sample", str(trained), "-n", "60", "--random-seed", "3", "--adapt", "letters.txt"]
     line = command_line(run, *command)
-    assert line["settings"]["adapt"] == "letters.txt" and "ooo" in line["text"]
+    assert line["settings"]["adapt"] == "letters.txt"
     assert command_line(run, *command)["text"] == line["text"]
     still = command_line(run, *command[:-2])
-    assert still["settings"]["adapt"] is None and "ooo" not in still["text"]
+    assert still["settings"]["adapt"] is None
+    assert line["text"].count("ooo") > still["text"].count("ooo") + 3
     said = run(*command).err
     assert "learned from letters.txt: 2,400 characters" in said and "as it was first read" in said
     assert hashes(trained) == before
