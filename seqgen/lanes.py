@@ -11,7 +11,6 @@ from seqgen.tokenizers import DOCUMENT, Ids
 FEW_SYMBOLS = 100
 OPENING_SEARCH = 1000
 """Symbols in which a stretch looks for a line end to begin at; a sixteenth of a short one."""
-
 PROBED = 100_000
 """Symbols at the beginning of a text, in which a line ends if it has lines; else its stretches begin anywhere."""
 

@@ -51,7 +51,7 @@ def ways(recipe: Recipe, settled: Collection[str]) -> list[Way]:
     compiles = training.device == "cpu" and CELLS[recipe.model.cell].compiles(recipe.model.hidden)
     possible = [way for way in WAYS if compiles or way["kernels"] == "torch"]
     fitting = [way for way in possible if own.items() <= way.items()]
-    return fitting or [{"dtype": training.dtype, "kernels": training.kernels}]
+    return fitting or [{"dtype": training.dtype, "kernels": "torch"}]  # of a recipe from a machine that has another
 
 
 def time_steps(recipe: Recipe, corpus: Corpus, model: str, seconds: float, tried: Sequence[Way]) -> tuple[Way, float]:

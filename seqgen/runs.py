@@ -25,7 +25,7 @@ from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pacing import DEFAULT_SECONDS, Budget
 from seqgen.pairs import echo_of
-from seqgen.recipe import Overrides, Recipe, check_overrides, merge, read_recipe
+from seqgen.recipe import ModelSettings, Overrides, Recipe, check_overrides, merge, read_recipe
 from seqgen.saving import CheckpointWriter, is_leftover, manifest_bytes, new_folder
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import TOKENIZERS
@@ -365,6 +365,12 @@ def _check_model(overrides: Overrides, modality: Modality) -> None:
         raise UsageError(
             f"model.hidden={hidden} cannot be halved between the two directions in which {modality.name} are read",
             hint="Choose an even number.",
+        )
+    training, cell = overrides.get("training", {}), overrides.get("model", {}).get("cell", ModelSettings().cell)
+    if training.get("kernels") == "compiled" and (training.get("dtype") == "float32" or cell != "lstm"):
+        raise UsageError(
+            "training.kernels=compiled is for LSTMs in bfloat16",
+            hint="Leave it out: what is fastest here is found by a short trial.",
         )
 
 

@@ -237,9 +237,10 @@ class _Session:
         seconds = budget.seconds if budget else None
         recipe, step_seconds = run.recipe, 0.0
         open_ways = ways(recipe, settled)
+        way = open_ways[0]
         if seconds or len(open_ways) > 1:
             way, step_seconds = time_steps(recipe, self.corpus, self.manifest.model, seconds or 0.0, open_ways)
-            recipe = recipe.replace(**way)
+        recipe = recipe.replace(**way)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
             try:

@@ -80,3 +80,20 @@ def test_what_lies_between_hidden_units_is_updated_as_matrices(cell: str, attent
     rows = {name: len(param) / blocks[id(param)] for name, param in by_name.items() if id(param) in blocks}
     assert rows.pop("combine") == 6
     assert all(each == (4 if "wards" in name else 8) for name, each in rows.items()), rows  # each direction has half
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_as_long_as_its_share_of_the_learning_rate(name: str) -> None:
+    moved = []
+    for share in (0.0, 0.5, 1.0):
+        model = LanguageModel(Alphabet(4), ModelSettings(hidden=16, embedding=4, layers=1))
+        model.reset_parameters(torch.Generator().manual_seed(1))
+        before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+        ids = torch.arange(24).remainder(4).reshape(-1, 1)
+        model.loss(Batch(ids[:-1], ids[1:]), model.zero_state(1))[0].mean().backward()  # type: ignore[no-untyped-call]
+        for optimizer in OPTIMIZERS[name](model, TrainingSettings()):
+            optimizer.step(share)
+        moved.append({key: (tensor - before[key]).norm().item() for key, tensor in model.state_dict().items()})
+    assert not any(moved[0].values())
+    for key, length in moved[2].items():
+        assert moved[1][key] == pytest.approx(length / 2, rel=1e-3)

@@ -25,6 +25,8 @@ from seqgen.errors import CheckpointError, DataError, TrainingError, UsageError
 from seqgen.manifest import TIMING, read_lines
 from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
+from seqgen.models.layers import RecurrentLayer
+from seqgen.native import windows
 from seqgen.pacing import bend
 from seqgen.recipe import Recipe, merge
 from seqgen.saving import CheckpointWriter
@@ -95,6 +97,27 @@ def test_a_restored_trainer_goes_on_bit_for_bit(corpus_file: Path, cell: str, to
     resumed.restore(kept)
     advance(resumed, 20)
     assert_same(whole.state(), resumed.state())
+
+
+def test_a_stretch_is_read_from_the_zero_state(corpus_file: Path) -> None:
+    trainer = trainer_for(corpus_file, training={"stretch": 2})
+    for _ in range(3 * trainer.feed.steps_per_epoch // 2):
+        if trainer.counters.window < trainer.feed.steps_per_epoch and trainer.feed.begins(trainer.counters.window):
+            twin = copy.deepcopy(trainer)
+            twin.hidden = twin.model.zero_state(twin.recipe.training.lanes)
+            assert twin.step() == trainer.step(), "whatever it was before"
+        else:
+            trainer.step()
+
+
+def test_compiled_kernels_run_the_layers_where_the_recipe_says_so(corpus_file: Path) -> None:
+    for settings, wanted in (
+        ({"dtype": "bfloat16", "kernels": "compiled"}, windows.is_available()),
+        ({"dtype": "bfloat16", "kernels": "torch"}, False),
+    ):
+        trainer = trainer_for(corpus_file, model={"hidden": 32}, training=settings)
+        layers = [module for module in trainer.model.modules() if isinstance(module, RecurrentLayer)]
+        assert layers and {layer.compiled for layer in layers} == {wanted}
 
 
 @pytest.mark.parametrize(("cell", "kernels"), [*((cell, "torch") for cell in CELLS), ("lstm", "compiled")])
