@@ -220,7 +220,7 @@ class TrainingSettings:
     """The highest learning rate of AdamW, reached after the warm-up."""
     matrix_rate: float = 0.04
     """`muon`: the highest learning rate of these matrices, as the spectral norm of a step."""
-    orthogonal_iterations: int = 3
+    orthogonal_iterations: int = 2
     """`muon`: Newton-Schulz iterations for each step."""
     warmup: float = 0.01
     """Share of the run in which the learning rate rises from next to nothing."""

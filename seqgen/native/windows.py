@@ -146,7 +146,7 @@ class _Lstm(torch.autograd.Function):
             of_cell,
             (flat.t() @ inputs.reshape(time * rows, features)).float(),
             (flat.t() @ previous).float(),
-            flat.sum(0, dtype=torch.float32),
+            flat.sum(0).float(),
         )
 
 
