@@ -30,6 +30,15 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(params=[False, True], ids=["vectors", "tiles"])
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether products are taken from the processor's matrix unit."""
+    if request.param and not windows.has_tiles():
+        pytest.skip("this processor has no matrix unit, or the system does not lend it")
+    monkeypatch.setattr(windows, "has_tiles", lambda: request.param)
+    return bool(request.param)
+
+
 def layer(time: int, rows: int, hidden: int, features: int) -> tuple[list[Tensor], Weights]:
     """What a layer is fed (inputs, hidden and cell state) and its weights, all wanting gradients."""
     draw = torch.Generator().manual_seed(1)
@@ -63,7 +72,7 @@ def difference(found: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_computes_what_the_kernel_of_torch_does_and_its_gradients(
-    shape: tuple[int, int, int, int], threads: int
+    shape: tuple[int, int, int, int], threads: int, tiles: bool
 ) -> None:
     (inputs, *state), weights = layer(*shape)
     leaves = [inputs, *state, *weights]
@@ -79,7 +88,7 @@ def test_it_computes_what_the_kernel_of_torch_does_and_its_gradients(
         assert difference(one, other) < 0.02
 
 
-def test_gates_may_be_wide_open_or_shut() -> None:
+def test_gates_may_be_wide_open_or_shut(tiles: bool) -> None:
     (inputs, *state), weights = layer(6, 3, 32, 8)
     wild = (inputs.detach() * 1e4).requires_grad_()
     outputs, last = CELLS["lstm"].run_compiled(wild, tuple(state), weights)
@@ -87,7 +96,7 @@ def test_gates_may_be_wide_open_or_shut() -> None:
     assert all(gradient.isfinite().all() for gradient in gradients(outputs, last, [wild, *state, *weights]))
 
 
-def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads() -> None:
+def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads(tiles: bool) -> None:
     (inputs, *state), weights = layer(8, 13, 64, 16)
     before, results = torch.get_num_threads(), []
     for threads in (1, 2, 5):
@@ -101,6 +110,15 @@ def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads() -> None:
     torch.testing.assert_close(
         some, results[0][0][:, 2:9], rtol=0, atol=0.01
     )  # but for the product beforehand, the same
+
+
+def test_products_of_torch_come_out_as_before_between_windows(tiles: bool) -> None:
+    (inputs, *state), weights = layer(8, 5, 64, 16)  # five rows: other tiles than those of the products below
+    left = torch.randn(64, 96, generator=torch.Generator().manual_seed(4)).bfloat16()
+    wanted = left @ left.t()
+    for _ in range(3):
+        windows.run_lstm(inputs, tuple(state), *weights[:3])
+        assert torch.equal(left @ left.t(), wanted)
 
 
 def test_a_model_uses_it_in_training_alone_and_only_where_it_fits() -> None:

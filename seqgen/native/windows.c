@@ -7,7 +7,15 @@
  *
  * Recurrent weights (gates * hidden, hidden) are packed twice, so that they are read from the first to the last byte:
  *     forward   [hidden / LANES][hidden / PAIR][gate][LANES][PAIR]
- *     backward  [hidden / WIDE][gates * hidden / PAIR][WIDE][PAIR] */
+ *     backward  [hidden / WIDE][gates * hidden / PAIR][WIDE][PAIR]
+ *
+ * Processors with a matrix unit (AMX) take the products from there: LANES rows of PAIR numbers of LANES units make a tile. */
+
+#if defined(__AMX_BF16__) && defined(__linux__)
+#define _GNU_SOURCE /* for syscall, by which a process asks for the matrix unit */
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <stdint.h>
 #include <string.h>
@@ -33,6 +41,7 @@ typedef struct {
     float *of_hidden;          /* (rows, hidden): gradient of the last hidden state; in the end, of the one before the window */
     float *of_cell;            /* (rows, hidden): the same of the cell state */
     int32_t time, rows, hidden;
+    int32_t tiles;             /* whether the matrix unit is used, where `has_tiles` */
 } window;
 
 int32_t wide(void) { return WIDE; }
@@ -96,28 +105,36 @@ INLINE void add_products(floats *sums, const uint16_t *panel, const uint16_t *in
         }
 }
 
+/* A step of LANES units of a stream whose gates are fed `sums`. */
+INLINE void step_cells(const window *w, int64_t t, int64_t row, int64_t unit, const floats *sums) {
+    const int64_t hidden = w->hidden, at = t * w->rows + row;
+    const float *cells = t ? w->cells + (at - w->rows) * hidden : w->cell + row * hidden;
+    floats input = sigmoid(sums[INPUT]), forget = sigmoid(sums[FORGET]);
+    floats candidate = tangent(sums[CELL]), output = sigmoid(sums[OUTPUT]);
+    floats cell = forget * load(cells + unit) + input * candidate;
+    float *kept = w->gates + (at * hidden + unit) * GATES;
+    store(kept + INPUT * LANES, input);
+    store(kept + FORGET * LANES, forget);
+    store(kept + CELL * LANES, candidate);
+    store(kept + OUTPUT * LANES, output);
+    store(w->cells + at * hidden + unit, cell);
+    narrow(w->outputs + at * hidden + unit, output * tangent(cell));
+}
+
+/* The hidden state of a stream before a step. */
+INLINE const uint16_t *hidden_before(const window *w, int64_t t, int64_t row) {
+    return t ? w->outputs + ((t - 1) * w->rows + row) * w->hidden : w->first + row * w->hidden;
+}
+
 /* A step of LANES units of `rows` streams, from `row` on. */
 INLINE void step_forward(const window *w, int64_t t, int64_t row, int64_t panel, const int rows) {
     const int64_t hidden = w->hidden, unit = panel * LANES, at = t * w->rows + row;
     floats sums[FORWARD_ROWS * GATES];
     for (int r = 0; r < rows; r++)
         for (int g = 0; g < GATES; g++) sums[r * GATES + g] = widen(w->inputs + ((at + r) * GATES + g) * hidden + unit);
-    const uint16_t *before = t ? w->outputs + (at - w->rows) * hidden : w->first + row * hidden;
-    add_products(sums, w->packed + panel * hidden * GATES * LANES, before, hidden, w->hidden, rows, GATES);
-    const float *cells = t ? w->cells + (at - w->rows) * hidden : w->cell + row * hidden;
-    for (int r = 0; r < rows; r++) {
-        const floats *sum = sums + r * GATES;
-        floats input = sigmoid(sum[INPUT]), forget = sigmoid(sum[FORGET]);
-        floats candidate = tangent(sum[CELL]), output = sigmoid(sum[OUTPUT]);
-        floats cell = forget * load(cells + r * hidden + unit) + input * candidate;
-        float *kept = w->gates + ((at + r) * hidden + unit) * GATES;
-        store(kept + INPUT * LANES, input);
-        store(kept + FORGET * LANES, forget);
-        store(kept + CELL * LANES, candidate);
-        store(kept + OUTPUT * LANES, output);
-        store(w->cells + (at + r) * hidden + unit, cell);
-        narrow(w->outputs + (at + r) * hidden + unit, output * tangent(cell));
-    }
+    const uint16_t *weights = w->packed + panel * hidden * GATES * LANES;
+    add_products(sums, weights, hidden_before(w, t, row), hidden, w->hidden, rows, GATES);
+    for (int r = 0; r < rows; r++) step_cells(w, t, row + r, unit, sums + r * GATES);
 }
 
 /* The gradients of what the gates of one stream are fed at a step, and of the cell state before it. */
@@ -152,8 +169,141 @@ INLINE void step_backward(const window *w, int64_t t, int64_t row, int64_t panel
             store(w->of_hidden + (row + r) * hidden + panel * WIDE + v * LANES, sums[r * VECTORS + v]);
 }
 
+#if defined(__AMX_BF16__) && defined(__linux__)
+
+enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* of arch_prctl, and the state that it is asked for */
+
+/* Whether this process may use a matrix unit, for which it has to ask the system. */
+int32_t has_tiles(void) { return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0; }
+
+#define TILE_ROWS 16
+#define TILE_BYTES 64
+#define TILE_NUMBERS (TILE_BYTES / 2)
+#define TILE_STRIDE(rows_apart) ((rows_apart) * PAIR * LANES * 2)
+/* Tiles by number, for compilers that spell them so: 0 to 3 are sums, one is of what is read, three of weights in turn. */
+#define READ 4
+#define FIRST 5
+#define SECOND 6
+#define THIRD 7
+#define TILES 8
+
+typedef struct {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} shapes;
+
+INLINE void shape_tiles(int32_t rows) {
+    shapes wanted = {.palette = 1};
+    for (int tile = 0; tile < TILES; tile++) {
+        wanted.bytes[tile] = TILE_BYTES;
+        wanted.rows[tile] = tile <= READ ? (uint8_t)rows : TILE_ROWS;
+    }
+    _tile_loadconfig(&wanted);
+}
+
+/* Some compilers do not know that tiles are loaded from memory and stored there. */
+#define MEMORY_IS_USED() __asm__ volatile("" ::: "memory")
+
+#define CLEAR_SUMS() \
+    do { \
+        MEMORY_IS_USED(); \
+        _tile_zero(0); \
+        _tile_zero(1); \
+        _tile_zero(2); \
+        _tile_zero(3); \
+    } while (0)
+
+#define STORE_SUMS(first, second, third, fourth, stride) \
+    do { \
+        _tile_stored(0, first, stride); \
+        _tile_stored(1, second, stride); \
+        _tile_stored(2, third, stride); \
+        _tile_stored(3, fourth, stride); \
+        MEMORY_IS_USED(); \
+    } while (0)
+
+#define ADD_PRODUCT(sum, tile, from, stride) \
+    do { \
+        _tile_loadd(tile, from, stride); \
+        _tile_dpbf16ps(sum, READ, tile); \
+    } while (0)
+
+/* All steps of up to TILE_ROWS streams. */
+static void forward_by_tiles(const window *w, int64_t row, int32_t rows) {
+    const int64_t hidden = w->hidden;
+    floats sums[TILE_ROWS * GATES];
+    for (int64_t t = 0; t < w->time; t++)
+        for (int64_t unit = 0; unit < hidden; unit += LANES) {
+            const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
+            CLEAR_SUMS();
+            for (int64_t k = 0; k < hidden; k += TILE_NUMBERS, weights += TILE_NUMBERS * GATES * LANES) {
+                _tile_loadd(READ, before + k, hidden * 2);
+                ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
+                ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
+                ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
+                ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
+            }
+            STORE_SUMS(sums, sums + 1, sums + 2, sums + 3, GATES * LANES * 4);
+            for (int64_t r = 0; r < rows; r++) {
+                const uint16_t *inputs = w->inputs + (t * w->rows + row + r) * GATES * hidden + unit;
+                for (int g = 0; g < GATES; g++) sums[r * GATES + g] += widen(inputs + g * hidden);
+                step_cells(w, t, row + r, unit, sums + r * GATES);
+            }
+        }
+}
+
+/* The gradient of the hidden state before a step, WIDE units by one half of the changes and by the other. */
+static void backward_by_tiles(const window *w, int64_t row, int32_t rows) {
+    const int64_t hidden = w->hidden, from = GATES * hidden, half = from / 2;
+    floats sums[2][TILE_ROWS * VECTORS];
+    for (int64_t t = w->time - 1; t >= 0; t--) {
+        for (int32_t r = 0; r < rows; r++) step_gates(w, t, row + r);
+        const uint16_t *changes = w->changes + (t * w->rows + row) * from;
+        for (int64_t unit = 0; unit < hidden; unit += WIDE) {
+            const uint16_t *weights = w->packed + unit * from, *others = weights + half * WIDE;
+            CLEAR_SUMS();
+            for (int64_t k = 0; k < half; k += TILE_NUMBERS) {
+                _tile_loadd(READ, changes + k, from * 2);
+                ADD_PRODUCT(0, FIRST, weights + k * WIDE, TILE_STRIDE(VECTORS));
+                ADD_PRODUCT(1, SECOND, weights + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+                _tile_loadd(READ, changes + half + k, from * 2);
+                ADD_PRODUCT(2, THIRD, others + k * WIDE, TILE_STRIDE(VECTORS));
+                ADD_PRODUCT(3, FIRST, others + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+            }
+            STORE_SUMS(sums[0], sums[0] + 1, sums[1], sums[1] + 1, VECTORS * LANES * 4);
+            for (int64_t r = 0; r < rows; r++)
+                for (int v = 0; v < VECTORS; v++)
+                    store(w->of_hidden + (row + r) * hidden + unit + v * LANES,
+                          sums[0][r * VECTORS + v] + sums[1][r * VECTORS + v]);
+        }
+    }
+}
+
+/* Whether the matrix unit did it all. The shapes of tiles are put back: other libraries that use them remember theirs. */
+INLINE int by_tiles(const window *w, int32_t from, int32_t to, void (*run)(const window *, int64_t, int32_t)) {
+    if (!w->tiles) return 0;
+    shapes before;
+    _tile_storeconfig(&before);
+    for (int32_t row = from; row < to; row += TILE_ROWS) {
+        int32_t rows = to - row < TILE_ROWS ? to - row : TILE_ROWS;
+        shape_tiles(rows);
+        run(w, row, rows);
+    }
+    _tile_loadconfig(&before);
+    return 1;
+}
+
+#else
+
+int32_t has_tiles(void) { return 0; }
+#define by_tiles(w, from, to, run) 0
+
+#endif
+
 /* Reads the window of the streams from `from` up to `to`. */
 void forward(const window *w, int32_t from, int32_t to) {
+    if (by_tiles(w, from, to, forward_by_tiles)) return;
     for (int32_t t = 0; t < w->time; t++)
         for (int32_t panel = 0; panel < w->hidden / LANES; panel++) {
             int32_t row = from;
@@ -164,6 +314,7 @@ void forward(const window *w, int32_t from, int32_t to) {
 
 /* The way back through the same window. */
 void backward(const window *w, int32_t from, int32_t to) {
+    if (by_tiles(w, from, to, backward_by_tiles)) return;
     for (int32_t t = w->time - 1; t >= 0; t--) {
         for (int32_t row = from; row < to; row++) step_gates(w, t, row);
         for (int32_t panel = 0; panel < w->hidden / WIDE; panel++) {
@@ -178,6 +329,7 @@ void backward(const window *w, int32_t from, int32_t to) {
 #else
 
 int32_t is_supported(void) { return 0; }
+int32_t has_tiles(void) { return 0; }
 
 #endif
 

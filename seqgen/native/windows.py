@@ -1,5 +1,5 @@
-"""A window of an LSTM by the compiled path (``windows.c``): what must be done step by step, at three quarters of the rate of a
-large product, where the kernels of torch are slower on the way back. In bfloat16, on processors that multiply it.
+"""A window of an LSTM by the compiled path (``windows.c``): what must be done step by step, where torch is slower,
+above all on the way back. In bfloat16, on processors that multiply it, by their matrix unit where they have one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class _Window(Structure):
         ("time", c_int32),
         ("rows", c_int32),
         ("hidden", c_int32),
+        ("tiles", c_int32),
     )
 
 
@@ -52,6 +53,12 @@ def is_available() -> bool:
 def fits(hidden: int) -> bool:
     """Whether the compiled path knows layers of so many units here."""
     return is_available() and hidden % int(_library().wide()) == 0
+
+
+@functools.cache
+def has_tiles() -> bool:
+    """Whether this process may use a matrix unit, as some processors have one."""
+    return bool(_library().has_tiles())
 
 
 def run_lstm(
@@ -110,6 +117,7 @@ class _Lstm(torch.autograd.Function):
             time=time,
             rows=rows,
             hidden=units,
+            tiles=has_tiles(),
         )
         _share(_library().forward, window)
         ctx.save_for_backward(inputs, low_input, back, first, before, outputs, gates, cells)
@@ -136,6 +144,7 @@ class _Lstm(torch.autograd.Function):
             time=time,
             rows=rows,
             hidden=units,
+            tiles=has_tiles(),
         )
         _share(_library().backward, window)
         flat = changes.view(time * rows, GATES * units)
