@@ -187,6 +187,9 @@ int32_t has_tiles(void) { return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TIL
 #define THIRD 7
 #define TILES 8
 
+/* Some compilers do not know that tiles are loaded from memory and stored there, nor that their shapes are read from it. */
+#define MEMORY_IS_USED(at) __asm__ volatile("" : : "r"(at) : "memory")
+
 typedef struct {
     uint8_t palette, start, reserved[14];
     uint16_t bytes[16];
@@ -199,15 +202,13 @@ INLINE void shape_tiles(int32_t rows) {
         wanted.bytes[tile] = TILE_BYTES;
         wanted.rows[tile] = tile <= READ ? (uint8_t)rows : TILE_ROWS;
     }
+    MEMORY_IS_USED(&wanted);
     _tile_loadconfig(&wanted);
 }
 
-/* Some compilers do not know that tiles are loaded from memory and stored there. */
-#define MEMORY_IS_USED() __asm__ volatile("" ::: "memory")
-
-#define CLEAR_SUMS() \
+#define CLEAR_SUMS(sums) \
     do { \
-        MEMORY_IS_USED(); \
+        MEMORY_IS_USED(sums); \
         _tile_zero(0); \
         _tile_zero(1); \
         _tile_zero(2); \
@@ -220,7 +221,7 @@ INLINE void shape_tiles(int32_t rows) {
         _tile_stored(1, second, stride); \
         _tile_stored(2, third, stride); \
         _tile_stored(3, fourth, stride); \
-        MEMORY_IS_USED(); \
+        MEMORY_IS_USED(first); \
     } while (0)
 
 #define ADD_PRODUCT(sum, tile, from, stride) \
@@ -236,7 +237,7 @@ static void forward_by_tiles(const window *w, int64_t row, int32_t rows) {
     for (int64_t t = 0; t < w->time; t++)
         for (int64_t unit = 0; unit < hidden; unit += LANES) {
             const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
-            CLEAR_SUMS();
+            CLEAR_SUMS(sums);
             for (int64_t k = 0; k < hidden; k += TILE_NUMBERS, weights += TILE_NUMBERS * GATES * LANES) {
                 _tile_loadd(READ, before + k, hidden * 2);
                 ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
@@ -262,7 +263,7 @@ static void backward_by_tiles(const window *w, int64_t row, int32_t rows) {
         const uint16_t *changes = w->changes + (t * w->rows + row) * from;
         for (int64_t unit = 0; unit < hidden; unit += WIDE) {
             const uint16_t *weights = w->packed + unit * from, *others = weights + half * WIDE;
-            CLEAR_SUMS();
+            CLEAR_SUMS(sums);
             for (int64_t k = 0; k < half; k += TILE_NUMBERS) {
                 _tile_loadd(READ, changes + k, from * 2);
                 ADD_PRODUCT(0, FIRST, weights + k * WIDE, TILE_STRIDE(VECTORS));
@@ -280,17 +281,15 @@ static void backward_by_tiles(const window *w, int64_t row, int32_t rows) {
     }
 }
 
-/* Whether the matrix unit did it all. The shapes of tiles are put back: other libraries that use them remember theirs. */
+/* Whether the matrix unit did it all. */
 INLINE int by_tiles(const window *w, int32_t from, int32_t to, void (*run)(const window *, int64_t, int32_t)) {
     if (!w->tiles) return 0;
-    shapes before;
-    _tile_storeconfig(&before);
     for (int32_t row = from; row < to; row += TILE_ROWS) {
         int32_t rows = to - row < TILE_ROWS ? to - row : TILE_ROWS;
         shape_tiles(rows);
         run(w, row, rows);
     }
-    _tile_loadconfig(&before);
+    _tile_release();
     return 1;
 }
 
