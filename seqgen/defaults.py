@@ -19,10 +19,15 @@ NOMINAL_RATE = 4e11
 """Assumed with it: floating point operations per second in large matrix products."""
 EFFICIENCY = 0.33
 """Share of the machine's matrix rate that training reaches, roughly."""
+MOST_USEFUL = 8e11
+"""Of processors: what a training gains of a higher rate of matrix products sinks towards nothing, since a recurrent network also
+goes step by step. A machine of this rate is half as good as its rate."""
 GPU_LANES = 128
 RATES = {name: getattr(TrainingSettings(), name) for name in ("learning_rate", "matrix_rate")}
 LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
+WEIGHT_DECAY, BY_FORMS = 0.04, 0.65
+"""For one form, and the power of the forms that are alike by which it rises: what is read so often is to be forgotten sooner."""
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
 PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
@@ -98,7 +103,7 @@ class Facts:
         symbols: of the training text.
         vocabulary: distinct symbols.
         seconds: of training.
-        matrix_rate: floating point operations per second in large matrix products.
+        matrix_rate: floating point operations per second in large matrix products, as far as they are of use (`useful_rate`).
         device: "cpu", "cuda" or "mps".
         hidden: units of the model that the training begins from; None: it begins from nothing.
         forms: in which a document is read.
@@ -169,6 +174,18 @@ def looks_like_symbols(heads: Sequence[str]) -> bool:
     return ended < 0.005 * len(words) and max(map(len, kinds)) <= LONGEST_SYMBOL
 
 
+def useful_rate(matrix_rate: float, device: str) -> float:
+    """The rate of matrix products of the nominal kind of machine that would train as fast; see `MOST_USEFUL`.
+
+    Args:
+        matrix_rate: floating point operations per second in large matrix products.
+        device: "cpu", "cuda" or "mps".
+    """
+    if device != "cpu":
+        return matrix_rate
+    return matrix_rate * (1 + NOMINAL_RATE / MOST_USEFUL) / (1 + matrix_rate / MOST_USEFUL)
+
+
 def choose(facts: Facts) -> Overrides:
     """Size, batch, window, learning rates and dropout."""
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds  # floating point operations
@@ -190,6 +207,9 @@ def choose(facts: Facts) -> Overrides:
         "training": {
             "lanes": lanes,
             "window": window,
+            "weight_decay": round(
+                WEIGHT_DECAY * (max(1.0, facts.forms.number) if facts.forms.alike else 1.0) ** BY_FORMS, 3
+            ),
             "stretch": STRETCH if facts.symbols > LONG_DOCUMENT * window * facts.documents else 0,
             "patience": 8,
             "recall_symbols": min(TrainingSettings().recall_symbols, int(RECALL_SYMBOLS * facts.seconds)),
@@ -197,6 +217,7 @@ def choose(facts: Facts) -> Overrides:
     }
     if facts.hidden is not None:  # a tiny text must not make the model forget what it knows
         share = _between(facts.symbols / ENOUGH_SYMBOLS, LEAST_INHERITED_RATE, 1.0)
+        del chosen["training"]["weight_decay"]
         chosen["training"] |= {name: round(rate * share, 4) for name, rate in RATES.items()}
     return chosen
 

@@ -252,7 +252,8 @@ def _time_and_rate(budget: Budget | None, device: str, threads: int) -> tuple[fl
     if budget is None or not budget.seconds:  # without a time the choice must not depend on the machine's mood
         return defaults.NOMINAL_SECONDS, defaults.NOMINAL_RATE
     with torch_settings(threads, device):
-        return budget.seconds, max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+        rate = max(matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+    return budget.seconds, defaults.useful_rate(rate, device)
 
 
 def _more(budget: Budget | None, manifest: Manifest) -> Budget | None:
