@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--time", default="3m")
     parser.add_argument("--random-seeds", type=int, default=1, help="how many random seeds, counted from 0")
     parser.add_argument("--set", action="append", default=[], metavar="section.key=value", help="besides the defaults")
+    parser.add_argument("--curve", action="store_true", help="print what each look at the validation text said, too")
     parser.add_argument("--keep", type=Path, help="keep the checkpoints in this folder")
     options = parser.parse_args()
     case = CASES.get(options.corpus, Case(options.corpus, None, "test"))
@@ -74,6 +75,8 @@ def main() -> None:
             [result], _ = run("eval", out, "--split", case.measured, folder=folder)
             figures.append(math.log(2) * result["bits_per_character_without_recall"])
             _report(seed, lines, result, wall)
+            if options.curve:
+                print(f"      {_curve(lines)}", flush=True)
     if len(figures) > 1:
         print(f"alone: mean {statistics.mean(figures):.4f} nats, from {min(figures):.4f} to {max(figures):.4f}")
 
@@ -94,6 +97,14 @@ def _report(seed: int, lines: list[dict[str, Any]], result: dict[str, Any], wall
         f"{next((f'{seconds:.1f} s' for seconds in below), 'never')}",
         flush=True,
     )
+
+
+def _curve(lines: list[dict[str, Any]]) -> str:
+    """Seconds of training and validation nats per character at each look, of the averaged weights before calibration."""
+    *looks, last = lines
+    per_character = last["valid"]["nats_per_character"] / last["valid"]["nats_per_symbol"]
+    read = [look for look in looks if look["valid_nats"]]
+    return ", ".join(f"{look['seconds']:.0f} s {look['valid_nats'] * per_character:.3f}" for look in read)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from seqgen.defaults import (
     CHOICES,
     CHOOSERS,
     LEAST_FOR_PIECES,
+    NOMINAL_RATE,
     Choosers,
     Facts,
     Forms,
@@ -22,6 +24,7 @@ from seqgen.defaults import (
     choose_tokenizer,
     describe,
     looks_like_symbols,
+    useful_rate,
 )
 from seqgen.recipe import Recipe, TokenizerSettings, TrainingSettings
 from seqgen.tokenizers import TOKENIZERS
@@ -80,6 +83,23 @@ def test_a_text_that_is_read_many_times_gets_dropout_and_one_read_once_next_to_n
     large = choose(dataclasses.replace(NOVEL, symbols=10**9))["model"]["hidden_dropout"]
     assert small > 0.3
     assert large < 0.05
+
+
+def test_what_is_read_in_many_alike_forms_is_forgotten_sooner_and_nothing_inherited_is() -> None:
+    def decay(**changes: Any) -> float:
+        return training(dataclasses.replace(NOVEL, **changes)).weight_decay
+
+    assert decay() == decay(forms=Forms(12)) == 0.04
+    assert 0.15 < decay(forms=Forms(12, alike=True)) < 0.25
+    assert decay(hidden=256) == TrainingSettings().weight_decay < 0.04
+
+
+@given(rate=st.floats(1e9, 1e15), factor=st.floats(1.01, 100))
+def test_a_higher_rate_of_products_is_worth_more_but_less_and_less(rate: float, factor: float) -> None:
+    slow, fast = useful_rate(rate, "cpu"), useful_rate(rate * factor, "cpu")
+    assert slow < fast < slow * factor
+    assert useful_rate(rate, "cuda") == rate
+    assert useful_rate(NOMINAL_RATE, "cpu") == NOMINAL_RATE
 
 
 # What a symbol is

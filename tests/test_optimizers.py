@@ -20,6 +20,15 @@ def test_orthogonalized_matrices_have_singular_values_near_one(shape: tuple[int,
     assert singular.min().item() > 0.5 and singular.max().item() < 1.4
 
 
+def test_two_iterations_are_enough_for_most_directions_and_the_scale_does_not_count() -> None:
+    blocks = torch.randn(2, 64, 96, generator=torch.Generator().manual_seed(1))
+    once, again = orthogonalize(blocks, 2), orthogonalize(blocks * 1e-6, 2)
+    singular = torch.linalg.svdvals(once)
+    assert singular.quantile(0.1).item() > 0.6 and singular.max().item() < 1.3
+    torch.testing.assert_close(once, again, rtol=0.01, atol=1e-4)
+    assert not orthogonalize(torch.zeros(1, 4, 4), 2).any()  # and nothing that is no number
+
+
 def test_orthogonalizing_keeps_the_directions() -> None:
     block = torch.randn(1, 8, 8, generator=torch.Generator().manual_seed(2))
     u, _, v = torch.linalg.svd(block)
