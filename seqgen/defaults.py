@@ -20,14 +20,14 @@ NOMINAL_RATE = 4e11
 EFFICIENCY = 0.33
 """Share of the machine's matrix rate that training reaches, roughly."""
 MOST_USEFUL = 8e11
-"""Of processors: what a training gains of a higher rate of matrix products sinks towards nothing, since a recurrent network also
-goes step by step. A machine of this rate is half as good as its rate."""
+"""Of processors, floating point operations per second: however fast matrix products are, a recurrent network also goes step by
+step, so that of a rate r of products a training has the use of r / (1 + r / MOST_USEFUL)."""
 GPU_LANES = 128
 RATES = {name: getattr(TrainingSettings(), name) for name in ("learning_rate", "matrix_rate")}
 LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
 WEIGHT_DECAY, BY_FORMS = 0.04, 0.65
-"""For one form, and the power of the forms that are alike by which it rises: what is read so often is to be forgotten sooner."""
+"""For one form, and the power of the number of alike forms by which it rises: what is read so often is to be forgotten sooner."""
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
 PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
@@ -207,19 +207,23 @@ def choose(facts: Facts) -> Overrides:
         "training": {
             "lanes": lanes,
             "window": window,
-            "weight_decay": round(
-                WEIGHT_DECAY * (max(1.0, facts.forms.number) if facts.forms.alike else 1.0) ** BY_FORMS, 3
-            ),
             "stretch": STRETCH if facts.symbols > LONG_DOCUMENT * window * facts.documents else 0,
             "patience": 8,
             "recall_symbols": min(TrainingSettings().recall_symbols, int(RECALL_SYMBOLS * facts.seconds)),
         },
     }
-    if facts.hidden is not None:  # a tiny text must not make the model forget what it knows
+    if facts.hidden is None:
+        chosen["training"]["weight_decay"] = choose_weight_decay(facts.forms)
+    else:  # a tiny text must not make the model forget what it knows
         share = _between(facts.symbols / ENOUGH_SYMBOLS, LEAST_INHERITED_RATE, 1.0)
-        del chosen["training"]["weight_decay"]
         chosen["training"] |= {name: round(rate * share, 4) for name, rate in RATES.items()}
     return chosen
+
+
+def choose_weight_decay(forms: Forms) -> float:
+    """What a text of its own needs; more where a piece is read in several forms that are alike."""
+    number = max(1.0, forms.number) if forms.alike else 1.0
+    return round(WEIGHT_DECAY * float(number**BY_FORMS), 3)
 
 
 def choose_reply(facts: Facts) -> Overrides:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import seqgen
-from seqgen import planning, training
+from seqgen import planning, runs, training
+from seqgen.defaults import Facts, choose, useful_rate
 from seqgen.errors import TrainingError
 from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
@@ -154,3 +155,15 @@ def test_compiled_kernels_are_refused_where_there_can_be_none(settings: list[str
     asked = [part for setting in ["training.kernels=compiled", *settings] for part in ("--set", setting)]
     said = run("train", str(tmp_path / "verse.txt"), "--steps", "2", *asked)
     assert said.code == 2 and "LSTMs in bfloat16" in said.err
+
+
+def test_a_machine_of_very_fast_products_gets_no_larger_model_than_it_has_use_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "verse.txt"
+    path.write_text(verse(200_000), encoding="utf-8")
+    monkeypatch.setattr(runs, "matrix_rate", lambda *_: 1e15)
+    useful = Facts(180_000, 40, 3.0, matrix_rate=useful_rate(1e15, "cpu"))
+    unbounded = dataclasses.replace(useful, matrix_rate=1e15)
+    hidden = seqgen.train(path, time="3s", out=tmp_path / "out").recipe.model.hidden
+    assert hidden == choose(useful)["model"]["hidden"] < choose(unbounded)["model"]["hidden"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +111,19 @@ def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads(tiles: bool)
     torch.testing.assert_close(
         some, results[0][0][:, 2:9], rtol=0, atol=0.01
     )  # but for the product beforehand, the same
+
+
+def test_the_matrix_unit_is_asked_for_both_ways(tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, share = [], windows._share
+
+    def recorded(call: Callable[..., Any], window: Any) -> None:
+        asked.append(bool(window.tiles))
+        share(call, window)
+
+    monkeypatch.setattr(windows, "_share", recorded)
+    (inputs, *state), weights = layer(3, 2, 32, 8)
+    torch.autograd.grad(windows.run_lstm(inputs, tuple(state), *weights[:3])[0].sum(), [inputs])
+    assert asked == [tiles, tiles]
 
 
 def test_products_of_torch_come_out_as_before_between_windows(tiles: bool) -> None:

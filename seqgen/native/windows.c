@@ -254,7 +254,8 @@ static void forward_by_tiles(const window *w, int64_t row, int32_t rows) {
         }
 }
 
-/* The gradient of the hidden state before a step, WIDE units by one half of the changes and by the other. */
+/* The same steps on the way back. Products go through both halves of the changes at once: four sums that grow by turns keep the
+ * unit busy, where two would wait for themselves. */
 static void backward_by_tiles(const window *w, int64_t row, int32_t rows) {
     const int64_t hidden = w->hidden, from = GATES * hidden, half = from / 2;
     floats sums[2][TILE_ROWS * VECTORS];
