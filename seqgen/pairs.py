@@ -6,8 +6,6 @@ beginning of what follows, and that symbol is the end mark of both.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 
@@ -18,9 +16,9 @@ from seqgen.tokenizers import DOCUMENT, Ids
 
 LEAST_FOR_ECHO = 3
 """Pairs whose lengths can correlate."""
-CLASS_RATIO = 1.4
-"""Between the lengths of replies of one class: pairs stand by class, then by message. From 1.2 to 1.7 there is equally little
-padding."""
+STEP, RATIO = 2, 1.2
+"""Between the lengths to which messages and replies are padded, the larger of the two. For each new shape of a batch torch
+prepares its kernels anew, which can take longer than to run them. With these there are some sixty shapes, 4 % more padding."""
 
 
 def echo_of(split: Split) -> float:
@@ -60,8 +58,10 @@ class Pairs:
 
     def exchanges(self, pairs: Ids, device: str | torch.device = "cpu") -> Exchanges:
         """These pairs as one batch."""
-        messages, replies = self._table(pairs, 0), self._table(pairs, 1)
         lengths = self.lengths[pairs]
+        messages, replies = (
+            self._table(pairs, side, longest) for side, longest in enumerate(_padded(lengths.max(0) + 1))
+        )
         inputs = np.roll(replies, 1, axis=0)  # the last row is a document symbol in each column
         wanted = np.arange(len(replies))[:, None] <= lengths[:, 1]
         parts = (messages, lengths[:, 0] + 1, inputs, replies, wanted)
@@ -71,24 +71,23 @@ class Pairs:
         """All pairs in batches of nearly equal lengths, none of them with more symbols than `symbols`, padding counted, unless
         one pair alone has more.
 
-        Replies in a class of lengths are no longer than `CLASS_RATIO` times the shortest; in a class pairs stand by their
-        messages. By the replies alone, a batch has the longest message of all with replies of that length, and is half padding.
+        Pairs stand by the padded lengths of their replies, then of their messages, the longest first: so that all but the last
+        batch of those lengths have the same shape.
 
         Args:
             symbols: of the messages and replies in a batch at most.
             order: of the pairs: where lengths are equal, it says who comes first. The sizes of the batches do not depend on it.
         """
-        messages, replies = self.lengths[order].T + 1
-        classes = np.floor(np.log(replies) / math.log(CLASS_RATIO)).astype(np.int64)
-        in_class = np.where(classes % 2, -messages, messages)  # up and down, for a batch over two classes
-        ordered = order[np.lexsort((replies, in_class, classes))]
+        messages, replies = _padded(self.lengths[order] + 1).T
+        by_length = np.lexsort((-messages, replies))
+        ordered = order[by_length]
         batches: list[Ids] = []
         first, longest = 0, (0, 0)
-        for place, lengths in enumerate((self.lengths[ordered] + 1).tolist()):
+        for place, lengths in enumerate(zip(messages[by_length].tolist(), replies[by_length].tolist(), strict=True)):
             grown = (max(longest[0], lengths[0]), max(longest[1], lengths[1]))
             if sum(grown) * (place + 1 - first) > symbols and place > first:
                 batches.append(ordered[first:place])
-                first, grown = place, (lengths[0], lengths[1])
+                first, grown = place, lengths
             longest = grown
         return [*batches, ordered[first:]] if len(ordered) else []
 
@@ -96,9 +95,9 @@ class Pairs:
         start = int(self._starts[pair, side])
         return self.split.ids[start : start + int(self.lengths[pair, side])]
 
-    def _table(self, pairs: Ids, side: int) -> Ids:
+    def _table(self, pairs: Ids, side: int, positions: int) -> Ids:
         """One side of these pairs, (positions, batch), with document symbols at the end."""
-        table = np.full((int(self.lengths[pairs, side].max()) + 1, len(pairs)), DOCUMENT, dtype=np.int64)
+        table = np.full((positions, len(pairs)), DOCUMENT, dtype=np.int64)
         for column, pair in enumerate(pairs.tolist()):
             ids = self._ids(pair, side)
             table[: len(ids), column] = ids
@@ -139,3 +138,12 @@ class PairBatches:
             self._batches = [batches[place] for place in generator.permutation(len(batches))]
             self._epoch = epoch
         return self.pairs.exchanges(self._batches[step])
+
+
+def _padded(lengths: Ids) -> Ids:
+    """The lengths to which sequences of these lengths are padded."""
+    steps = [1]
+    while steps[-1] < lengths.max(initial=1):
+        steps.append(max(steps[-1] + STEP, int(RATIO * steps[-1])))
+    padded: Ids = np.array(steps)[np.searchsorted(steps, lengths)]
+    return padded

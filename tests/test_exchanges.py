@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -415,6 +416,22 @@ def test_a_batch_says_where_messages_and_replies_end() -> None:
     exchanges_ = pairs_of([(2, 1), (0, 3)]).exchanges(np.array([0, 1]))
     assert exchanges_.messages.t().tolist() == [[1, 1, 0], [0, 0, 0]]
     assert exchanges_.lengths.tolist() == [3, 1]
-    assert exchanges_.inputs.t().tolist() == [[0, 1, 0, 0], [0, 2, 2, 2]]
-    assert exchanges_.targets.t().tolist() == [[1, 0, 0, 0], [2, 2, 2, 0]]
-    assert exchanges_.wanted.t().tolist() == [[True, True, False, False], [True] * 4]
+    assert exchanges_.inputs.t().tolist() == [[0, 1, 0, 0, 0], [0, 2, 2, 2, 0]]
+    assert exchanges_.targets.t().tolist() == [[1, 0, 0, 0, 0], [2, 2, 2, 0, 0]]
+    assert exchanges_.wanted.t().tolist() == [[True, True, False, False, False], [True, True, True, True, False]]
+
+
+def test_many_batches_have_the_same_shape_so_that_kernels_need_not_be_prepared_for_each() -> None:
+    lengths = np.random.default_rng(3).poisson(10, (20_000, 2))
+    pairs = pairs_of([(int(a), int(b)) for a, b in lengths])
+    batches = [pairs.exchanges(batch) for batch in pairs.batches(2000, np.arange(20_000))]
+    often = Counter((batch.messages.shape, batch.targets.shape) for batch in batches)
+    assert len(batches) > 200 and len(often) < len(batches) / 2
+    assert sum(count for count in often.values() if count > 1) > 0.7 * len(batches)
+
+
+def test_nothing_is_padded_much_further_than_it_is_long() -> None:
+    for length in (0, 1, 2, 7, 12, 40, 255):
+        exchanges_ = pairs_of([(length, 0), (0, length)]).exchanges(np.array([0, 1]))
+        for positions in (len(exchanges_.messages), len(exchanges_.targets)):
+            assert length + 1 <= positions <= max(length + 2, 1.2 * (length + 1))
