@@ -12,7 +12,7 @@ from torch import Tensor
 from seqgen.alphabet import Alphabet
 from seqgen.models import CELLS, Batch, LanguageModel
 from seqgen.models.cells import Weights
-from seqgen.native import windows
+from seqgen.native import sharing, windows
 from seqgen.recipe import ModelSettings
 
 pytestmark = pytest.mark.skipif(
@@ -114,13 +114,13 @@ def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads(tiles: bool)
 
 
 def test_the_matrix_unit_is_asked_for_both_ways(tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, share = [], windows._share
+    asked, share = [], sharing.share
 
-    def recorded(call: Callable[..., Any], window: Any) -> None:
-        asked.append(bool(window.tiles))
-        share(call, window)
+    def recorded(call: Callable[..., Any], window: Any, rows: int) -> None:
+        asked.append(bool(window._obj.tiles))
+        share(call, window, rows)
 
-    monkeypatch.setattr(windows, "_share", recorded)
+    monkeypatch.setattr(windows, "share", recorded)
     (inputs, *state), weights = layer(3, 2, 32, 8)
     torch.autograd.grad(windows.run_lstm(inputs, tuple(state), *weights[:3])[0].sum(), [inputs])
     assert asked == [tiles, tiles]

@@ -16,6 +16,7 @@ from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locke
 from seqgen.models.plain import PlainLayer, PlainNetwork
 from seqgen.models.registers import Held
 from seqgen.models.stepping import Stepper
+from seqgen.native.nats import cross_entropy
 from seqgen.recipe import ModelSettings
 
 PROMPT_WINDOW = 512
@@ -124,7 +125,7 @@ class LanguageModel(Model):
     def loss(self, batch: Batch, state: State) -> tuple[Tensor, State]:
         """Nats for each target, shape (time, batch), and the state after the window."""
         logits, state = self(batch.inputs, state)
-        nats = functional.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), reduction="none")
+        nats = cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
         return nats.view_as(batch.targets), state
 
     def start(self, prompt_ids: Tensor) -> tuple[Tensor, State]:

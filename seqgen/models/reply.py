@@ -26,12 +26,15 @@ from seqgen.models.layers import RecurrentLayer, State, embedding_dropout, locke
 from seqgen.models.matching import Matching
 from seqgen.models.phrases import LONGEST, Phrases, windows
 from seqgen.models.stepping import Apart, Joined, prepare
+from seqgen.native.nats import cross_entropy
 from seqgen.recipe import ModelSettings
 
 DOCUMENT = 0
 """Opens and ends a reply, and ends a message."""
 MOST_LOGITS = 1 << 25
 """Of replies that are measured at once."""
+ROWS = 256
+"""Logits are made of a multiple of so many targets: for each new number of them torch would prepare its kernels anew."""
 
 
 class Exchanges(NamedTuple):
@@ -177,9 +180,11 @@ class ReplyModel(Model):
 
     def forward(self, batch: Exchanges) -> Tensor:
         """Logits of the wanted targets, (wanted targets, symbols), in the order of `targets[wanted]`."""
-        return self._decode(batch, *self.encode(batch.messages, batch.lengths))
+        logits = self._decode(batch, *self.encode(batch.messages, batch.lengths))
+        return logits[: int(batch.wanted.sum())]
 
     def _decode(self, batch: Exchanges, memory: Memory, thoughts: Tensor) -> Tensor:
+        """The same, with rows for nothing behind them, up to the next multiple of `ROWS`."""
         noise = self.noise if self.training else None
         states = self._first_states(thoughts)
         values, context = self._embed(batch.inputs, noise), None
@@ -195,7 +200,7 @@ class ReplyModel(Model):
         if self.phrases is not None:
             combined = combined + self.phrases(windows(batch.inputs)).to(combined.dtype)
         combined = locked_dropout(combined, self.settings.output_dropout, noise)
-        return functional.linear(combined[batch.wanted], self.output, self.output_bias)
+        return functional.linear(_fill(combined[batch.wanted]), self.output, self.output_bias)
 
     def loss(self, batch: Exchanges, state: State) -> tuple[Tensor, State]:
         """Nats for each wanted target, shape (wanted targets,). The state stays.
@@ -206,19 +211,15 @@ class ReplyModel(Model):
         """
         batch, kept = self._drop_messages(batch)
         memory, thoughts = self.encode(batch.messages, batch.lengths)
-        logits = self._decode(batch, memory, thoughts).float()
-        log_p = logits.log_softmax(-1)
-        nats = -log_p.gather(-1, batch.targets[batch.wanted].unsqueeze(-1)).squeeze(-1)
-        if not self.training:
+        logits, targets = self._decode(batch, memory, thoughts), batch.targets[batch.wanted]
+        smoothing = self.settings.label_smoothing if self.training else 0.0
+        nats = cross_entropy(logits, _fill(targets), smoothing)[: len(targets)]
+        if not self.training or self.matching is None:
             return nats, state
-        wanted, smoothing = nats, self.settings.label_smoothing
-        if smoothing:  # Szegedy et al. 2016, section 7
-            wanted = (1 - smoothing) * nats - smoothing * log_p.mean(-1)
-        if self.matching is not None:
-            scores = (thoughts @ self.matching.of_replies(batch.targets, batch.wanted).t()).float()
-            charges = functional.cross_entropy(scores[kept], kept, reduction="sum") / max(1, len(kept))
-            wanted = wanted + self.settings.matching * charges
-        return nats.detach() + (wanted - wanted.detach()), state
+        scores = (thoughts @ self.matching.of_replies(batch.targets, batch.wanted).t()).float()
+        charges = functional.cross_entropy(scores[kept], kept, reduction="sum") / max(1, len(kept))
+        charged = self.settings.matching * charges
+        return nats + (charged - charged.detach()), state
 
     @torch.no_grad()
     def gains(self, nats: Tensor, replies: Tensor, real: Tensor) -> Tensor | None:
@@ -359,3 +360,8 @@ class ReplyModel(Model):
 
 def _layers(group: nn.ModuleList) -> list[RecurrentLayer]:
     return [layer for layer in group if isinstance(layer, RecurrentLayer)]
+
+
+def _fill(values: Tensor) -> Tensor:
+    """With zeros behind the last row, up to the next multiple of `ROWS`."""
+    return functional.pad(values, (0, 0) * (values.dim() - 1) + (0, -len(values) % ROWS))

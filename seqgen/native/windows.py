@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from ctypes import Structure, c_int32, c_void_p
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 from seqgen.native.compiling import load_library
+from seqgen.native.sharing import share
 
 SOURCE = Path(__file__).with_name("windows.c")
 GATES = 4
@@ -119,7 +117,7 @@ class _Lstm(torch.autograd.Function):
             hidden=units,
             tiles=has_tiles(),
         )
-        _share(_library().forward, window)
+        share(_library().forward, ctypes.byref(window), rows)
         ctx.save_for_backward(inputs, low_input, back, first, before, outputs, gates, cells)
         return outputs, cells[-1].clone()
 
@@ -146,7 +144,7 @@ class _Lstm(torch.autograd.Function):
             hidden=units,
             tiles=has_tiles(),
         )
-        _share(_library().backward, window)
+        share(_library().backward, ctypes.byref(window), rows)
         flat = changes.view(time * rows, GATES * units)
         previous = torch.cat([first.unsqueeze(0), outputs[:-1]]).view(time * rows, units)
         return (
@@ -167,19 +165,3 @@ def _library() -> ctypes.CDLL:
     library = load_library(SOURCE)
     assert library is not None, "ask `is_available` first"
     return library
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="window")
-
-
-def _share(call: Callable[..., Any], window: _Window) -> None:
-    """Has each of torch's threads do some of the rows; a call into C lets the others run."""
-    threads = min(torch.get_num_threads(), window.rows)
-    bounds = [window.rows * part // threads for part in range(threads + 1)]
-    parts = [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
-    others = [_pool(threads - 1).submit(call, ctypes.byref(window), *part) for part in parts[1:]]
-    call(ctypes.byref(window), *parts[0])
-    for other in others:
-        other.result()
