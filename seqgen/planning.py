@@ -12,6 +12,7 @@ from seqgen.confidence import MOST_SYMBOLS
 from seqgen.corpus import Corpus
 from seqgen.defaults import CHOOSERS, DROPOUTS, Forms
 from seqgen.errors import TrainingError
+from seqgen.feeds import Feed
 from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
 from seqgen.recipe import Recipe, TrainingSettings
@@ -20,6 +21,8 @@ from seqgen.trainer import Trainer
 CALIBRATION_SHARE = 0.02
 MOST_CALIBRATION = 0.8
 """Share of a timed run that may be spent on measuring how fast a step is, and seconds at most: the pace is corrected anyhow."""
+SEEN = 8
+"""Steps of the first epoch of which the fullest is timed."""
 CLEARLY_FASTER = 0.93
 """Share of the time of the ways before it, below which the next one is taken."""
 FINAL_LOOK_SHARE = 0.04
@@ -72,9 +75,11 @@ def time_steps(recipe: Recipe, corpus: Corpus, model: str, seconds: float, tried
     for way in tried:
         try:
             trainer = Trainer(recipe.replace(**way), corpus, model)
+            trainer.counters.window = place = _fullest(trainer.feed)
             trainer.step()  # the first one prepares kernels
             start, steps = clock.monotonic(), 0
             while steps < 1 or clock.monotonic() - start < limit:
+                trainer.counters.window = place
                 trainer.step()
                 steps += 1
             step_seconds = (clock.monotonic() - start) / steps
@@ -89,6 +94,13 @@ def time_steps(recipe: Recipe, corpus: Corpus, model: str, seconds: float, tried
             hint="Set model.hidden, training.lanes or training.window lower.",
         )
     return best
+
+
+def _fullest(feed: Feed) -> int:
+    """Which of an epoch's first steps has most to read. Where steps are of different shapes, kernels are prepared for each anew,
+    so one of them is timed again and again; and not one with few pairs."""
+    first = range(min(SEEN, feed.steps_per_epoch))
+    return max(first, key=lambda step: sum(tensor.numel() for tensor in feed.batch(0, step)))
 
 
 def plan_end(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 import seqgen
 from seqgen import planning, runs, training
@@ -14,13 +16,24 @@ from seqgen.defaults import Facts, choose, useful_rate
 from seqgen.errors import TrainingError
 from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
-from seqgen.planning import FINAL_LOOK_LEAST, FINAL_LOOK_SHARE, WAYS, Way, plan_end, time_steps, ways
+from seqgen.planning import FINAL_LOOK_LEAST, FINAL_LOOK_SHARE, SEEN, WAYS, Way, plan_end, time_steps, ways
 from seqgen.recipe import Recipe, TrainingSettings
+from seqgen.trainer import Counters
 from tests.commands import Run
 from tests.texts import verse
 
 BOTH = ("float32", "bfloat16")
 ALL = ("float32", "compiled", "bfloat16")
+
+
+class FakeFeed:
+    """Batches of different sizes; some are larger, but come too late."""
+
+    steps_per_epoch, fullest = 20, 3
+
+    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        rows = 8 if step == self.fullest else 3 if step < SEEN else 9
+        return torch.zeros(rows, 4), torch.zeros(rows)
 
 
 class FakeTrainer:
@@ -33,8 +46,11 @@ class FakeTrainer:
     def __init__(self, recipe: Recipe, *_: object) -> None:
         training = recipe.training
         self.dtype = training.dtype if training.kernels == "torch" else training.kernels
+        self.feed, self.counters = FakeFeed(), Counters()
 
     def step(self) -> None:
+        assert self.counters.window == FakeFeed.fullest
+        self.counters.window += 1
         speed = type(self).speeds[self.dtype]
         if isinstance(speed, Exception):
             raise speed
