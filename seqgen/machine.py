@@ -97,7 +97,7 @@ def _leave_compiler_alone() -> None:
             vars(plain).setdefault("__dynamo_disable", plain)
 
 
-def matrix_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.15) -> float:
+def matrix_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, seconds: float = 0.05) -> float:
     """The machine's rate of large matrix products in floating point operations per second: the best of several tries."""
     left = torch.randn(size, size, device=device).to(dtype)
     right = torch.randn(size, size, device=device).to(dtype)

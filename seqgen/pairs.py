@@ -82,13 +82,14 @@ class Pairs:
         by_length = np.lexsort((-messages, replies))
         ordered = order[by_length]
         batches: list[Ids] = []
-        first, longest = 0, (0, 0)
-        for place, lengths in enumerate(zip(messages[by_length].tolist(), replies[by_length].tolist(), strict=True)):
-            grown = (max(longest[0], lengths[0]), max(longest[1], lengths[1]))
-            if sum(grown) * (place + 1 - first) > symbols and place > first:
+        first, widest = 0, 0
+        sides = zip(messages[by_length].tolist(), replies[by_length].tolist(), strict=True)
+        for place, (message, reply) in enumerate(sides):  # replies never become shorter
+            wider = message if message > widest else widest
+            if (wider + reply) * (place + 1 - first) > symbols and place > first:
                 batches.append(ordered[first:place])
-                first, grown = place, lengths
-            longest = grown
+                first, wider = place, message
+            widest = wider
         return [*batches, ordered[first:]] if len(ordered) else []
 
     def _ids(self, pair: int, side: int) -> Ids:

@@ -18,9 +18,8 @@ from seqgen.pacing import WIND_UP
 from seqgen.recipe import Recipe, TrainingSettings
 from seqgen.trainer import Trainer
 
-CALIBRATION_SHARE = 0.02
-MOST_CALIBRATION = 0.8
-"""Share of a timed run that may be spent on measuring how fast a step is, and seconds at most: the pace is corrected anyhow."""
+TRIAL = 0.25
+"""Seconds for which each way to compute steps is timed; the pace is corrected on the way anyhow."""
 SEEN = 8
 """Steps of the first epoch of which the fullest is timed."""
 CLEARLY_FASTER = 0.93
@@ -52,25 +51,26 @@ def ways(recipe: Recipe, settled: Collection[str]) -> list[Way]:
     training = recipe.training
     own = {name: getattr(training, name) for name in WAYS[0] if name in settled}
     compiles = training.device == "cpu" and CELLS[recipe.model.cell].compiles(recipe.model.hidden)
-    possible = [way for way in WAYS if compiles or way["kernels"] == "torch"]
+    possible = WAYS if compiles else [way for way in WAYS if way["kernels"] == "torch"]
     fitting = [way for way in possible if own.items() <= way.items()]
+    compiled = [way for way in fitting if way["kernels"] == "compiled"]
+    if compiled:  # nothing else was faster where it runs
+        return compiled
     return fitting or [{"dtype": training.dtype, "kernels": "torch"}]  # of a recipe from a machine that has another
 
 
-def time_steps(recipe: Recipe, corpus: Corpus, model: str, seconds: float, tried: Sequence[Way]) -> tuple[Way, float]:
+def time_steps(recipe: Recipe, corpus: Corpus, model: str, tried: Sequence[Way]) -> tuple[Way, float]:
     """The fastest way and the seconds that a step takes with it, by trying each on a throw-away trainer.
 
     Args:
         recipe: of the run.
         corpus: what it trains on.
         model: a name from `MODELS`.
-        seconds: of the whole run, of which a small share is spent on this; 0 where it has no such limit.
         tried: ways, the preferred one first.
 
     Raises:
         TrainingError: none of them works, for want of memory as a rule.
     """
-    limit = max(0.5, min(MOST_CALIBRATION, CALIBRATION_SHARE * seconds)) / len(tried)
     best, problem = (tried[0], math.inf), ""
     for way in tried:
         try:
@@ -78,7 +78,7 @@ def time_steps(recipe: Recipe, corpus: Corpus, model: str, seconds: float, tried
             trainer.counters.window = place = _fullest(trainer.feed)
             trainer.step()  # the first one prepares kernels
             start, steps = clock.monotonic(), 0
-            while steps < 1 or clock.monotonic() - start < limit:
+            while steps < 1 or clock.monotonic() - start < TRIAL:
                 trainer.counters.window = place
                 trainer.step()
                 steps += 1

@@ -245,10 +245,10 @@ class TrainingSettings:
     """Symbols of the validation text at most from which it learns, once it is trained, how sure it may be, and what it is to make
     of what stood in the document before (0: neither)."""
     dtype: str = "float32"
-    """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Measured where not set."""
+    """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Where not set: whichever is faster."""
     kernels: str = "torch"
     """What runs the windows of LSTMs in training: the kernels of `torch`, or seqgen's own (`compiled`; in bfloat16, where there
-    is a C compiler and a processor for it). Measured where not set."""
+    is a C compiler and a processor for it). Where not set: these where they run."""
     device: str = "cpu"
     """`cpu`, `cuda` or `mps`."""
     threads: int = 1

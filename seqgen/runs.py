@@ -371,7 +371,7 @@ def _check_model(overrides: Overrides, modality: Modality) -> None:
     if training.get("kernels") == "compiled" and (training.get("dtype") == "float32" or cell != "lstm"):
         raise UsageError(
             "training.kernels=compiled is for LSTMs in bfloat16",
-            hint="Leave it out: what is fastest here is found by a short trial.",
+            hint="Leave it out: what is fastest here is found without it.",
         )
 
 

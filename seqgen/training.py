@@ -235,12 +235,8 @@ class _Session:
         run, budget = self.run, self.run.budget
         settled = run.chosen_by_user.get("training", {})
         seconds = budget.seconds if budget else None
-        recipe, step_seconds = run.recipe, 0.0
-        open_ways = ways(recipe, settled)
-        way = open_ways[0]
-        if seconds or len(open_ways) > 1:
-            way, step_seconds = time_steps(recipe, self.corpus, self.manifest.model, seconds or 0.0, open_ways)
-        recipe = recipe.replace(**way)
+        way, step_seconds = time_steps(run.recipe, self.corpus, self.manifest.model, ways(run.recipe, settled))
+        recipe = run.recipe.replace(**way)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
             try:
