@@ -235,7 +235,12 @@ class _Session:
         run, budget = self.run, self.run.budget
         settled = run.chosen_by_user.get("training", {})
         seconds = budget.seconds if budget else None
-        way, step_seconds = time_steps(run.recipe, self.corpus, self.manifest.model, ways(run.recipe, settled))
+        tried, step_seconds = ways(run.recipe, settled), 0.0
+        way = tried[0]
+        if (
+            seconds or len(tried) > 1 or "dtype" not in settled
+        ):  # also to find out whether such a model can be trained here
+            way, step_seconds = time_steps(run.recipe, self.corpus, self.manifest.model, tried)
         recipe = run.recipe.replace(**way)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
         if run.state is not None:
