@@ -237,9 +237,7 @@ class _Session:
         seconds = budget.seconds if budget else None
         tried, step_seconds = ways(run.recipe, settled), 0.0
         way = tried[0]
-        if (
-            seconds or len(tried) > 1 or "dtype" not in settled
-        ):  # also to find out whether such a model can be trained here
+        if seconds or len(tried) > 1 or "dtype" not in settled:  # this also tells whether such a model fits here
             way, step_seconds = time_steps(run.recipe, self.corpus, self.manifest.model, tried)
         recipe = run.recipe.replace(**way)
         trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
