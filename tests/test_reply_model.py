@@ -15,6 +15,8 @@ from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION, Exchanges, ReplyModel
 from seqgen.models.attention import Memory, attend
 from seqgen.models.layers import State
 from seqgen.models.matching import SWIFTNESS
+from seqgen.models.reply import ROWS
+from seqgen.native.nats import cross_entropy
 from seqgen.optimizers import OPTIMIZERS
 from seqgen.pair_evaluation import read_pairs
 from seqgen.recipe import ModelSettings, TrainingSettings
@@ -172,6 +174,21 @@ def test_smoothing_charges_for_being_sure() -> None:
     plain = -log_p.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     torch.testing.assert_close(trained, plain, atol=1e-6, rtol=0)
     assert_same_gradients(model, trained, 0.8 * plain - 0.2 * log_p.mean(-1))
+
+
+def test_logits_are_made_in_one_shape_for_different_numbers_of_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
+    model = build(matching=0.0).train()
+
+    def recorded(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        shapes.add((tuple(logits.shape), tuple(targets.shape)))
+        return cross_entropy(logits, targets, smoothing)
+
+    monkeypatch.setattr("seqgen.models.reply.cross_entropy", recorded)
+    for places in ([0], [0, 1], [0, 1, 3]):
+        exchanges = batch(places)
+        assert len(model.loss(exchanges, State(()))[0]) == int(exchanges.wanted.sum())
+    assert shapes == {((ROWS, model.size), (ROWS,))}
 
 
 def test_matching_is_the_product_of_what_message_and_reply_mean_to_each_other() -> None:
