@@ -11,6 +11,7 @@ _CACHE = tempfile.TemporaryDirectory(prefix="seqgen-tests-")  # gone when the te
 os.environ["SEQGEN_CACHE"] = _CACHE.name  # for what modules of tests look up when they are imported
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SEQGEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SEQGEN_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("seqgen.checkpoint.SHIPPED", ())  # tests see the models that come with seqgen if they ask to
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """How many threads torch has, and the compiled path with it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,14 +18,6 @@ from seqgen.native.nats import cross_entropy
 from seqgen.recipe import ModelSettings
 
 compiled = pytest.mark.skipif(load_library(nats.SOURCE) is None, reason="no C compiler here")
-
-
-@pytest.fixture(params=[1, 2, 3])
-def threads(request: pytest.FixtureRequest) -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def table(rows: int, symbols: int, scale: float = 3.0) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import Structure, c_int32, c_void_p
 from typing import Any
 
 import pytest
@@ -23,21 +26,15 @@ SHAPES = [(1, 1, 32, 5), (7, 3, 32, 32), (12, 4, 64, 16), (9, 16, 96, 20), (5, 2
 """Time, rows, hidden, features."""
 
 
-@pytest.fixture(params=[1, 2, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(params=[False, True], ids=["vectors", "tiles"])
-def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether products are taken from the processor's matrix unit."""
-    if request.param and not windows.has_tiles():
+@pytest.fixture(params=["vectors", "tiles", "tiles of shared units"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether products are taken from the processor's matrix unit, and whether threads share units then, not streams."""
+    way = str(request.param)
+    if way != "vectors" and not windows.has_tiles():
         pytest.skip("this processor has no matrix unit, or the system does not lend it")
-    monkeypatch.setattr(windows, "has_tiles", lambda: request.param)
-    return bool(request.param)
+    monkeypatch.setattr(windows, "has_tiles", lambda: way != "vectors")
+    monkeypatch.setattr(windows, "CACHED", 0 if "shared" in way else 1 << 30)
+    return way
 
 
 def layer(time: int, rows: int, hidden: int, features: int) -> tuple[list[Tensor], Weights]:
@@ -73,7 +70,7 @@ def difference(found: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_computes_what_the_kernel_of_torch_does_and_its_gradients(
-    shape: tuple[int, int, int, int], threads: int, tiles: bool
+    shape: tuple[int, int, int, int], threads: int, way: str
 ) -> None:
     (inputs, *state), weights = layer(*shape)
     leaves = [inputs, *state, *weights]
@@ -89,7 +86,7 @@ def test_it_computes_what_the_kernel_of_torch_does_and_its_gradients(
         assert difference(one, other) < 0.02
 
 
-def test_gates_may_be_wide_open_or_shut(tiles: bool) -> None:
+def test_gates_may_be_wide_open_or_shut(way: str) -> None:
     (inputs, *state), weights = layer(6, 3, 32, 8)
     wild = (inputs.detach() * 1e4).requires_grad_()
     outputs, last = CELLS["lstm"].run_compiled(wild, tuple(state), weights)
@@ -97,7 +94,7 @@ def test_gates_may_be_wide_open_or_shut(tiles: bool) -> None:
     assert all(gradient.isfinite().all() for gradient in gradients(outputs, last, [wild, *state, *weights]))
 
 
-def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads(tiles: bool) -> None:
+def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads(way: str) -> None:
     (inputs, *state), weights = layer(8, 13, 64, 16)
     before, results = torch.get_num_threads(), []
     for threads in (1, 2, 5):
@@ -113,20 +110,59 @@ def test_a_stream_does_not_depend_on_those_beside_it_nor_on_threads(tiles: bool)
     )  # but for the product beforehand, the same
 
 
-def test_the_matrix_unit_is_asked_for_both_ways(tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, share = [], sharing.share
+def test_the_matrix_unit_is_asked_for_both_ways(way: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
 
-    def recorded(call: Callable[..., Any], window: Any, rows: int) -> None:
-        asked.append(bool(window._obj.tiles))
-        share(call, window, rows)
+    def recorded(share: Callable[..., None]) -> Callable[..., None]:
+        def also(call: Any, table: Any, *numbers: int) -> None:
+            share(call, table, *numbers)
+            asked.append((call.__name__, bool(getattr(getattr(table, "_obj", table), "tiles", False))))
 
-    monkeypatch.setattr(windows, "share", recorded)
-    (inputs, *state), weights = layer(3, 2, 32, 8)
+        return also
+
+    monkeypatch.setattr(windows, "share", recorded(sharing.share))
+    monkeypatch.setattr(windows, "share_in_step", recorded(sharing.share_in_step))
+    (inputs, *state), weights = layer(3, 2, 64, 8)
     torch.autograd.grad(windows.run_lstm(inputs, tuple(state), *weights[:3])[0].sum(), [inputs])
-    assert asked == [tiles, tiles]
+    end = "_of_units" if "shared" in way and threads > 1 else ""
+    assert asked == [("pack", False), (f"forward{end}", way != "vectors"), (f"backward{end}", way != "vectors")]
 
 
-def test_products_of_torch_come_out_as_before_between_windows(tiles: bool) -> None:
+def test_threads_that_wait_for_each_other_do_not_wait_for_one_that_cannot_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full(ThreadPoolExecutor):
+        begun = 0
+
+        def submit(self, *args: Any, **named: Any) -> Any:
+            self.begun += 1
+            if self.begun == 2:
+                raise RuntimeError("can't start new thread")
+            return super().submit(*args, **named)
+
+    pool = Full(2)
+    monkeypatch.setattr(sharing, "_pool", lambda threads: pool)
+    ended: list[int] = []
+
+    def call(table: Any, first: c_int32, last: c_int32) -> None:
+        done = c_int32.from_address(table._obj.done)
+        while done.value < table._obj.threads:
+            time.sleep(0.001)
+        ended.append(first.value)
+
+    class Table(Structure):
+        _fields_ = (("done", c_void_p), ("threads", c_int32))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    with pytest.raises(RuntimeError):
+        sharing.share_in_step(call, Table(), 96, 32)
+    torch.set_num_threads(before)
+    pool.shutdown(wait=True)
+    assert ended == [32]
+
+
+def test_products_of_torch_come_out_as_before_between_windows(way: str) -> None:
     (inputs, *state), weights = layer(8, 5, 64, 16)  # five rows: other tiles than those of the products below
     left = torch.randn(64, 96, generator=torch.Generator().manual_seed(4)).bfloat16()
     wanted = left @ left.t()

@@ -1,15 +1,20 @@
-"""Rows of a table that the compiled path works on, shared among torch's threads."""
+"""What the compiled path works on, shared among torch's threads."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_int32
 from typing import Any
 
 import torch
+
+_TOGETHER = threading.Lock()
+"""Whoever wants threads that all run at once has to wait until they are free: if two had some each, both would wait for ever."""
 
 
 def share(call: Callable[..., Any], table: Any, rows: int) -> None:
@@ -27,6 +32,31 @@ def share(call: Callable[..., Any], table: Any, rows: int) -> None:
     call(table, *parts[0])
     for other in others:
         other.result()
+
+
+def share_in_step(call: Callable[..., Any], table: Any, units: int, wide: int) -> None:
+    """The same for work whose threads wait for each other, step by step.
+
+    Args:
+        call: takes the table, the first of its units and the one behind the last.
+        table: what is worked on; here it is told how many threads do, and where they count the steps that are done.
+        units: how many there are.
+        wide: how many of them cannot be parted.
+    """
+    blocks, done = units // wide, c_int32(0)
+    threads = max(1, min(torch.get_num_threads(), blocks))
+    table.threads, table.done = threads, ctypes.addressof(done)
+    bounds = [blocks * part // threads * wide for part in range(threads + 1)]
+    parts = [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
+    with _TOGETHER:
+        try:
+            others = [_pool(threads - 1).submit(call, ctypes.byref(table), *part) for part in parts[1:]]
+        except RuntimeError:  # there is no room for one more thread; the others are not to wait for it
+            done.value = 1 << 30
+            raise
+        call(ctypes.byref(table), *parts[0])
+        for other in others:
+            other.result()
 
 
 @functools.cache

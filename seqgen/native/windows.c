@@ -13,6 +13,7 @@
 
 #if defined(__AMX_BF16__) && defined(__linux__)
 #define _GNU_SOURCE /* for syscall, by which a process asks for the matrix unit */
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -40,7 +41,9 @@ typedef struct {
     uint16_t *changes;         /* (time, rows, gates * hidden): gradients of what the gates are fed */
     float *of_hidden;          /* (rows, hidden): gradient of the last hidden state; in the end, of the one before the window */
     float *of_cell;            /* (rows, hidden): the same of the cell state */
+    int32_t *done;             /* steps of all threads together, where they share units and wait for each other */
     int32_t time, rows, hidden;
+    int32_t threads;           /* how many of them do */
     int32_t tiles;             /* whether the matrix unit is used, where `has_tiles` */
 } window;
 
@@ -137,11 +140,11 @@ INLINE void step_forward(const window *w, int64_t t, int64_t row, int64_t panel,
     for (int r = 0; r < rows; r++) step_cells(w, t, row + r, unit, sums + r * GATES);
 }
 
-/* The gradients of what the gates of one stream are fed at a step, and of the cell state before it. */
-INLINE void step_gates(const window *w, int64_t t, int64_t row) {
+/* The gradients of what the gates of units of a stream are fed at a step, and of their cell states before it. */
+INLINE void step_gates(const window *w, int64_t t, int64_t row, int64_t from, int64_t to) {
     const int64_t hidden = w->hidden, at = t * w->rows + row;
     const float *cells = t ? w->cells + (at - w->rows) * hidden : w->cell + row * hidden;
-    for (int64_t unit = 0; unit < hidden; unit += LANES) {
+    for (int64_t unit = from; unit < to; unit += LANES) {
         const float *kept = w->gates + (at * hidden + unit) * GATES;
         floats input = load(kept + INPUT * LANES), forget = load(kept + FORGET * LANES);
         floats candidate = load(kept + CELL * LANES), output = load(kept + OUTPUT * LANES);
@@ -186,6 +189,7 @@ int32_t has_tiles(void) { return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TIL
 #define SECOND 6
 #define THIRD 7
 #define TILES 8
+#define PATIENT_LOOKS 200 /* at the others, before a thread lets other programs have its processor meanwhile */
 
 /* Some compilers do not know that tiles are loaded from memory and stored there, nor that their shapes are read from it. */
 #define MEMORY_IS_USED(at) __asm__ volatile("" : : "r"(at) : "memory")
@@ -204,6 +208,27 @@ INLINE void shape_tiles(int32_t rows) {
     }
     MEMORY_IS_USED(&wanted);
     _tile_loadconfig(&wanted);
+}
+
+/* What a thread does of a window: some streams, all units of them; or all streams, and of each some units. */
+typedef struct {
+    int32_t row, last_row, unit, last_unit;
+} part;
+
+/* How many streams the next tiles take; shapes them where that changes. */
+INLINE int32_t take_rows(int32_t row, int32_t last, int32_t *shaped) {
+    int32_t rows = last - row < TILE_ROWS ? last - row : TILE_ROWS;
+    if (rows != *shaped) shape_tiles(*shaped = rows);
+    return rows;
+}
+
+/* Says that this thread has done so many steps, and waits for those that share the units with it. */
+INLINE void wait_for_others(const window *w, int64_t steps) {
+    if (!w->threads) return;
+    __atomic_add_fetch(w->done, 1, __ATOMIC_ACQ_REL);
+    for (int32_t looks = 0; __atomic_load_n(w->done, __ATOMIC_ACQUIRE) < steps * w->threads; looks++)
+        if (looks < PATIENT_LOOKS) _mm_pause();
+        else sched_yield();
 }
 
 #define CLEAR_SUMS(sums) \
@@ -230,80 +255,86 @@ INLINE void shape_tiles(int32_t rows) {
         _tile_dpbf16ps(sum, READ, tile); \
     } while (0)
 
-/* All steps of up to TILE_ROWS streams. */
-static void forward_by_tiles(const window *w, int64_t row, int32_t rows) {
+static void forward_by_tiles(const window *w, part p) {
     const int64_t hidden = w->hidden;
     floats sums[TILE_ROWS * GATES];
-    for (int64_t t = 0; t < w->time; t++)
-        for (int64_t unit = 0; unit < hidden; unit += LANES) {
-            const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
-            CLEAR_SUMS(sums);
-            for (int64_t k = 0; k < hidden; k += TILE_NUMBERS, weights += TILE_NUMBERS * GATES * LANES) {
-                _tile_loadd(READ, before + k, hidden * 2);
-                ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
-                ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
-                ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
-                ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
+    int32_t shaped = 0;
+    for (int64_t t = 0; t < w->time; t++) {
+        for (int64_t unit = p.unit; unit < p.last_unit; unit += LANES)
+            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS) {
+                const int32_t rows = take_rows(row, p.last_row, &shaped);
+                const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
+                CLEAR_SUMS(sums);
+                for (int64_t k = 0; k < hidden; k += TILE_NUMBERS, weights += TILE_NUMBERS * GATES * LANES) {
+                    _tile_loadd(READ, before + k, hidden * 2);
+                    ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
+                    ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
+                    ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
+                    ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
+                }
+                STORE_SUMS(sums, sums + 1, sums + 2, sums + 3, GATES * LANES * 4);
+                for (int64_t r = 0; r < rows; r++) {
+                    const uint16_t *inputs = w->inputs + (t * w->rows + row + r) * GATES * hidden + unit;
+                    for (int g = 0; g < GATES; g++) sums[r * GATES + g] += widen(inputs + g * hidden);
+                    step_cells(w, t, row + r, unit, sums + r * GATES);
+                }
             }
-            STORE_SUMS(sums, sums + 1, sums + 2, sums + 3, GATES * LANES * 4);
-            for (int64_t r = 0; r < rows; r++) {
-                const uint16_t *inputs = w->inputs + (t * w->rows + row + r) * GATES * hidden + unit;
-                for (int g = 0; g < GATES; g++) sums[r * GATES + g] += widen(inputs + g * hidden);
-                step_cells(w, t, row + r, unit, sums + r * GATES);
-            }
-        }
+        wait_for_others(w, t + 1);
+    }
+    _tile_release();
 }
 
 /* The same steps on the way back. Products go through both halves of the changes at once: four sums that grow by turns keep the
  * unit busy, where two would wait for themselves. */
-static void backward_by_tiles(const window *w, int64_t row, int32_t rows) {
-    const int64_t hidden = w->hidden, from = GATES * hidden, half = from / 2;
+static void backward_by_tiles(const window *w, part p) {
+    const int64_t hidden = w->hidden, fed = GATES * hidden, half = fed / 2;
     floats sums[2][TILE_ROWS * VECTORS];
+    int32_t shaped = 0;
     for (int64_t t = w->time - 1; t >= 0; t--) {
-        for (int32_t r = 0; r < rows; r++) step_gates(w, t, row + r);
-        const uint16_t *changes = w->changes + (t * w->rows + row) * from;
-        for (int64_t unit = 0; unit < hidden; unit += WIDE) {
-            const uint16_t *weights = w->packed + unit * from, *others = weights + half * WIDE;
-            CLEAR_SUMS(sums);
-            for (int64_t k = 0; k < half; k += TILE_NUMBERS) {
-                _tile_loadd(READ, changes + k, from * 2);
-                ADD_PRODUCT(0, FIRST, weights + k * WIDE, TILE_STRIDE(VECTORS));
-                ADD_PRODUCT(1, SECOND, weights + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
-                _tile_loadd(READ, changes + half + k, from * 2);
-                ADD_PRODUCT(2, THIRD, others + k * WIDE, TILE_STRIDE(VECTORS));
-                ADD_PRODUCT(3, FIRST, others + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+        for (int32_t row = p.row; row < p.last_row; row++) step_gates(w, t, row, p.unit, p.last_unit);
+        wait_for_others(w, w->time - t);
+        for (int64_t unit = p.unit; unit < p.last_unit; unit += WIDE)
+            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS) {
+                const int32_t rows = take_rows(row, p.last_row, &shaped);
+                const uint16_t *changes = w->changes + (t * w->rows + row) * fed;
+                const uint16_t *weights = w->packed + unit * fed, *others = weights + half * WIDE;
+                CLEAR_SUMS(sums);
+                for (int64_t k = 0; k < half; k += TILE_NUMBERS) {
+                    _tile_loadd(READ, changes + k, fed * 2);
+                    ADD_PRODUCT(0, FIRST, weights + k * WIDE, TILE_STRIDE(VECTORS));
+                    ADD_PRODUCT(1, SECOND, weights + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+                    _tile_loadd(READ, changes + half + k, fed * 2);
+                    ADD_PRODUCT(2, THIRD, others + k * WIDE, TILE_STRIDE(VECTORS));
+                    ADD_PRODUCT(3, FIRST, others + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+                }
+                STORE_SUMS(sums[0], sums[0] + 1, sums[1], sums[1] + 1, VECTORS * LANES * 4);
+                for (int64_t r = 0; r < rows; r++)
+                    for (int v = 0; v < VECTORS; v++)
+                        store(w->of_hidden + (row + r) * hidden + unit + v * LANES,
+                              sums[0][r * VECTORS + v] + sums[1][r * VECTORS + v]);
             }
-            STORE_SUMS(sums[0], sums[0] + 1, sums[1], sums[1] + 1, VECTORS * LANES * 4);
-            for (int64_t r = 0; r < rows; r++)
-                for (int v = 0; v < VECTORS; v++)
-                    store(w->of_hidden + (row + r) * hidden + unit + v * LANES,
-                          sums[0][r * VECTORS + v] + sums[1][r * VECTORS + v]);
-        }
-    }
-}
-
-/* Whether the matrix unit did it all. */
-INLINE int by_tiles(const window *w, int32_t from, int32_t to, void (*run)(const window *, int64_t, int32_t)) {
-    if (!w->tiles) return 0;
-    for (int32_t row = from; row < to; row += TILE_ROWS) {
-        int32_t rows = to - row < TILE_ROWS ? to - row : TILE_ROWS;
-        shape_tiles(rows);
-        run(w, row, rows);
     }
     _tile_release();
-    return 1;
 }
+
+/* The same for threads that share the units, from `from` up to `to`: each reads its share of the weights alone. */
+void forward_of_units(const window *w, int32_t from, int32_t to) { forward_by_tiles(w, (part){0, w->rows, from, to}); }
+void backward_of_units(const window *w, int32_t from, int32_t to) { backward_by_tiles(w, (part){0, w->rows, from, to}); }
 
 #else
 
 int32_t has_tiles(void) { return 0; }
-#define by_tiles(w, from, to, run) 0
+#define forward_by_tiles(w, p)
+#define backward_by_tiles(w, p)
 
 #endif
 
 /* Reads the window of the streams from `from` up to `to`. */
 void forward(const window *w, int32_t from, int32_t to) {
-    if (by_tiles(w, from, to, forward_by_tiles)) return;
+    if (w->tiles) {
+        forward_by_tiles(w, ((part){from, to, 0, w->hidden}));
+        return;
+    }
     for (int32_t t = 0; t < w->time; t++)
         for (int32_t panel = 0; panel < w->hidden / LANES; panel++) {
             int32_t row = from;
@@ -314,9 +345,12 @@ void forward(const window *w, int32_t from, int32_t to) {
 
 /* The way back through the same window. */
 void backward(const window *w, int32_t from, int32_t to) {
-    if (by_tiles(w, from, to, backward_by_tiles)) return;
+    if (w->tiles) {
+        backward_by_tiles(w, ((part){from, to, 0, w->hidden}));
+        return;
+    }
     for (int32_t t = w->time - 1; t >= 0; t--) {
-        for (int32_t row = from; row < to; row++) step_gates(w, t, row);
+        for (int32_t row = from; row < to; row++) step_gates(w, t, row, 0, w->hidden);
         for (int32_t panel = 0; panel < w->hidden / WIDE; panel++) {
             int32_t row = from;
             for (; row + BACKWARD_ROWS <= to; row += BACKWARD_ROWS) step_backward(w, t, row, panel, BACKWARD_ROWS);
@@ -333,14 +367,28 @@ int32_t has_tiles(void) { return 0; }
 
 #endif
 
-/* Packs recurrent weights for the way there and the way back. */
-void pack(const uint16_t *weights, int32_t units, uint16_t *there, uint16_t *back) {
-    const int64_t hidden = units;
-    for (int64_t row = 0; row < GATES * hidden; row++) {
-        const int64_t gate = row / hidden, unit = row % hidden;
-        uint16_t *to = there + (unit / LANES * hidden * GATES + gate * PAIR) * LANES + unit % LANES * PAIR;
-        for (int64_t k = 0; k < hidden; k += PAIR) memcpy(to + k * GATES * LANES, weights + row * hidden + k, 2 * PAIR);
-        to = back + row / PAIR * WIDE * PAIR + row % PAIR;
-        for (int64_t k = 0; k < hidden; k++) to[k / WIDE * GATES * hidden * WIDE + k % WIDE * PAIR] = weights[row * hidden + k];
+typedef struct {
+    const uint16_t *weights;  /* (gates * hidden, hidden) */
+    uint32_t *there, *back;   /* packed for the two ways; a pair is a number */
+    int32_t hidden;
+} packing;
+
+/* Packs the recurrent weights of the blocks of WIDE units from `from` up to `to`. */
+void pack(const packing *p, int32_t from, int32_t to) {
+    const int64_t hidden = p->hidden, pairs = hidden / PAIR;
+    for (int64_t unit = (int64_t)from * WIDE; unit < (int64_t)to * WIDE; unit += LANES) {
+        uint32_t *there = p->there + unit * pairs * GATES;
+        for (int64_t k = 0; k < pairs; k++)
+            for (int64_t gate = 0; gate < GATES; gate++)
+                for (int64_t lane = 0; lane < LANES; lane++)
+                    memcpy(there++, p->weights + (gate * hidden + unit + lane) * hidden + k * PAIR, sizeof *there);
+        for (int64_t gate = 0; gate < GATES; gate++)
+            for (int64_t lane = 0; lane < LANES; lane += PAIR) {
+                const int64_t row = gate * hidden + unit + lane;
+                const uint16_t *first = p->weights + row * hidden, *second = first + hidden;
+                uint32_t *back = p->back + row / PAIR * WIDE;
+                for (int64_t k = 0; k < hidden; k += WIDE, back += GATES * hidden / PAIR * WIDE)
+                    for (int64_t i = 0; i < WIDE; i++) back[i] = first[k + i] | (uint32_t)second[k + i] << 16;
+            }
     }
 }

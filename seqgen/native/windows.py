@@ -16,10 +16,13 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 from seqgen.native.compiling import load_library
-from seqgen.native.sharing import share
+from seqgen.native.sharing import share, share_in_step
 
 SOURCE = Path(__file__).with_name("windows.c")
 GATES = 4
+CACHED = 1_500_000
+"""Bytes of recurrent weights that a thread can read in each step without waiting for them: processors with a matrix unit have two
+megabytes of second cache for each core."""
 
 
 class _Window(Structure):
@@ -35,11 +38,17 @@ class _Window(Structure):
         ("changes", c_void_p),
         ("of_hidden", c_void_p),
         ("of_cell", c_void_p),
+        ("done", c_void_p),
         ("time", c_int32),
         ("rows", c_int32),
         ("hidden", c_int32),
+        ("threads", c_int32),
         ("tiles", c_int32),
     )
+
+
+class _Packing(Structure):
+    _fields_ = (("weights", c_void_p), ("there", c_void_p), ("back", c_void_p), ("hidden", c_int32))
 
 
 def is_available() -> bool:
@@ -100,7 +109,8 @@ class _Lstm(torch.autograd.Function):
         low_input, low_recurrent = input_weights.bfloat16(), recurrent_weights.bfloat16().contiguous()
         fed = functional.linear(inputs, low_input, bias.bfloat16())
         there, back = torch.empty_like(low_recurrent), torch.empty_like(low_recurrent)
-        _library().pack(_at(low_recurrent), c_int32(units), _at(there), _at(back))
+        packing = _Packing(_at(low_recurrent), _at(there), _at(back), units)
+        share(_library().pack, ctypes.byref(packing), units // int(_library().wide()))
         first, before = hidden.bfloat16().contiguous(), cell.float().contiguous()
         outputs = inputs.new_empty(time, rows, units)
         gates, cells = before.new_empty(time, rows, GATES * units), before.new_empty(time, rows, units)
@@ -115,9 +125,8 @@ class _Lstm(torch.autograd.Function):
             time=time,
             rows=rows,
             hidden=units,
-            tiles=has_tiles(),
         )
-        share(_library().forward, ctypes.byref(window), rows)
+        _run("forward", window)
         ctx.save_for_backward(inputs, low_input, back, first, before, outputs, gates, cells)
         return outputs, cells[-1].clone()
 
@@ -142,9 +151,8 @@ class _Lstm(torch.autograd.Function):
             time=time,
             rows=rows,
             hidden=units,
-            tiles=has_tiles(),
         )
-        share(_library().backward, ctypes.byref(window), rows)
+        _run("backward", window)
         flat = changes.view(time * rows, GATES * units)
         previous = torch.cat([first.unsqueeze(0), outputs[:-1]]).view(time * rows, units)
         return (
@@ -155,6 +163,17 @@ class _Lstm(torch.autograd.Function):
             (flat.t() @ previous).float(),
             flat.sum(0).float(),
         )
+
+
+def _run(way: str, window: _Window) -> None:
+    """All steps of a window. Threads share its streams; or its units, where each of them would have to read more weights in each
+    step than its part of the cache holds."""
+    library = _library()
+    window.tiles = has_tiles()
+    if window.tiles and 2 * GATES * window.hidden**2 > CACHED and torch.get_num_threads() > 1:
+        share_in_step(library[f"{way}_of_units"], window, window.hidden, int(library.wide()))
+    else:
+        share(library[way], ctypes.byref(window), window.rows)
 
 
 def _at(tensor: Tensor) -> c_void_p:
