@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seqgen.machine import DTYPES
 from seqgen.models.base import Model
+from seqgen.native.updates import follow, update
 from seqgen.recipe import TrainingSettings
 
 MOMENTUM = 0.95
@@ -88,20 +89,21 @@ class Muon(Optimizer):
         """One update."""
         lr = share * self.lr
         for (blocks, shape), places in self._alike.items():
-            wanted = torch.stack([self._direction(place) for place in places])
-            matrices = wanted.reshape(len(places) * blocks, -1, shape[-1])  # (matrices * blocks, hidden, features)
-            updates = orthogonalize(matrices, self.iterations, self.dtype).reshape_as(wanted)
-            for place, update in zip(places, updates, strict=True):
-                self.params[place].mul_(1 - lr * self.weight_decay).add_(update, alpha=-lr)
+            wanted = self.params[places[0]].new_empty((len(places), *shape), dtype=self.dtype)
+            for each, place in zip(wanted, places, strict=True):
+                self._follow(place, each)
+            matrices = wanted.view(len(places) * blocks, -1, shape[-1])  # (matrices * blocks, hidden, features)
+            updates = orthogonalize(matrices, self.iterations).reshape_as(wanted)
+            for place, change in zip(places, updates, strict=True):
+                update(self.params[place], change, 1 - lr * self.weight_decay, lr)
 
-    def _direction(self, place: int) -> Tensor:
+    def _follow(self, place: int, wanted: Tensor) -> None:
         """Nesterov momentum."""
         gradient, state = self.params[place].grad, self.state[place]
         assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
-        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-        return gradient.lerp(momentum, MOMENTUM)
+        follow(gradient, state["momentum"], MOMENTUM, wanted)
 
 
 class AdamW(Optimizer):
@@ -153,20 +155,19 @@ class AdamW(Optimizer):
         )
 
 
-def orthogonalize(blocks: Tensor, iterations: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def orthogonalize(blocks: Tensor, iterations: int) -> Tensor:
     """The nearest orthogonal matrices, roughly: U V^T of each U S V^T.
 
     Each row is first scaled by the sum of its products with all rows, after which no singular value is above 1 and most are
     near it (Boissin et al. 2025); divided by the norm of the whole matrix they would be small, and take an iteration more.
 
     Args:
-        blocks: (matrices, rows, columns), float32.
+        blocks: (matrices, rows, columns), of the type in which it is computed.
         iterations: of the quintic Newton-Schulz iteration.
-        dtype: of its matrix products.
     """
     a, b, c = COEFFICIENTS
-    wide = blocks.shape[-2] < blocks.shape[-1]
-    values = (blocks if wide else blocks.mT).to(dtype)
+    tall = blocks.shape[-2] > blocks.shape[-1]
+    values = blocks.mT if tall else blocks
     gram = values @ values.mT
     scales = gram.abs().sum(-1).add_(1e-20).rsqrt_()
     values = values * scales.unsqueeze(-1)
@@ -174,7 +175,7 @@ def orthogonalize(blocks: Tensor, iterations: int, dtype: torch.dtype = torch.fl
     for iteration in range(iterations):
         gram = values @ values.mT if iteration else gram
         values = torch.baddbmm(values, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), values, beta=a)
-    return (values if wide else values.mT).float()
+    return values.mT if tall else values
 
 
 def _adamw(params: list[nn.Parameter], settings: TrainingSettings) -> AdamW:

@@ -129,8 +129,10 @@ class Trainer:
         loss = nats.mean()
         self.model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
-        value = loss.item()
+        gradients = [param.grad for param in self.model.parameters() if param.grad is not None]
+        norm, value = torch.nn.utils.get_total_norm(gradients), loss.item()
+        if norm > settings.clip:
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), settings.clip, norm)
         if not (math.isfinite(value) and math.isfinite(norm.item())):
             raise TrainingError(
                 f"the loss or its gradient stopped being a finite number at step {counters.step}",
