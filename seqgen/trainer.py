@@ -16,7 +16,7 @@ from seqgen.checkpoint import TrainingState
 from seqgen.corpus import Corpus
 from seqgen.errors import CheckpointError, TrainingError, UsageError
 from seqgen.evaluation import validation_nats
-from seqgen.feeds import FEEDS
+from seqgen.feeds import FEEDS, Feed
 from seqgen.inheritance import Inheritance
 from seqgen.machine import DTYPES
 from seqgen.models import MODELS, Model
@@ -77,8 +77,7 @@ class Trainer:
     ) -> None:
         settings = recipe.training
         self.recipe, self.corpus = recipe, corpus
-        line_end = corpus.tokenizer.line_end
-        self.feed = FEEDS[model](corpus.splits["train"], settings, line_end)
+        self.feed = feed_of(recipe, corpus, model)
         alphabet = alphabet_of(corpus.tokenizer)
         self.model: Model = MODELS[model](alphabet, recipe.model)
         self.model.reset_parameters(torch.Generator().manual_seed(settings.random_seed))
@@ -261,6 +260,17 @@ class Trainer:
         decay = min(settings.averaging, taken / (10 + taken)) if settings.averaging else 0.0
         current = self.model.state_dict()
         torch._foreach_lerp_(list(self.averaged.values()), [current[name] for name in self.averaged], 1 - decay)
+
+
+def feed_of(recipe: Recipe, corpus: Corpus, model: str = "language") -> Feed:
+    """What such a run is going to read, step by step.
+
+    Args:
+        recipe: resolved.
+        corpus: prepared as the recipe says.
+        model: a name from `MODELS`.
+    """
+    return FEEDS[model](corpus.splits["train"], recipe.training, corpus.tokenizer.line_end)
 
 
 def _check_alike(found: dict[str, Tensor], own: dict[str, Tensor], what: str, also: torch.dtype | None) -> None:

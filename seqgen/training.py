@@ -33,12 +33,12 @@ from seqgen.planning import plan_end, time_steps, ways, with_dropout
 from seqgen.plots import draw_loss
 from seqgen.predictions import Evaluation
 from seqgen.progress import Listener, Outcome, Progress, judge
-from seqgen.recipe import Overrides
+from seqgen.recipe import Overrides, Recipe
 from seqgen.runs import Request, Run, open_run, start_run
 from seqgen.saving import CheckpointWriter
 from seqgen.sources.tables import count_left_out
 from seqgen.tokenizers import DOCUMENT, Opening, alphabet_of
-from seqgen.trainer import Look, Trainer
+from seqgen.trainer import Look, Trainer, feed_of
 from seqgen.writing import Limits
 
 Weights = Mapping[str, Tensor]
@@ -240,24 +240,18 @@ class _Session:
         if seconds or len(tried) > 1 or "dtype" not in settled:  # this also tells whether such a model fits here
             way, step_seconds = time_steps(run.recipe, self.corpus, self.manifest.model, tried)
         recipe = run.recipe.replace(**way)
-        trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
-        if run.state is not None:
-            try:
-                trainer.restore(run.state)
-            except CheckpointError as error:
-                error.where = str(self.writer.folder / RESUME / f"state-{run.state.values['step']}-*")
-                raise
-            self.writer.cut(METRICS, trainer.counters.metrics_length)
         if budget is None:
-            return trainer, None
+            return self._trainer(recipe), None
 
         now, deadline = clock.monotonic(), run.started + (seconds or 0.0)
-        reserve, batch, valid_symbols = 0.0, trainer.feed.symbols_per_step, len(self.corpus.splits["valid"])
+        batch = feed_of(recipe, self.corpus, self.manifest.model).symbols_per_step
+        reserve, valid_symbols = 0.0, len(self.corpus.splits["valid"])
         if seconds:
             self.final_symbols, reserve = plan_end(recipe.training, valid_symbols, batch, step_seconds, seconds)
         steps_per_epoch = len(self.corpus.splits["train"]) / batch
         steps = plan(budget, steps_per_epoch, step_seconds, deadline - now - reserve)
         if run.state is not None:
+            trainer = self._trainer(recipe)
             if trainer.counters.batches:  # a repetition will look here, since the course changes
                 self._look(trainer, 0.0, 0.0)
             trainer.change_course(prolong(trainer.recipe.training, trainer.counters.step, steps))
@@ -269,12 +263,25 @@ class _Session:
                 epochs, symbols = steps / steps_per_epoch, len(self.corpus.splits["train"])
                 fixed = run.chosen_by_user.get("model", {})
                 recipe = with_dropout(recipe, self.manifest.model, epochs, symbols, self.corpus.forms, fixed)
-            trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
+            trainer = self._trainer(recipe)
         if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)
         pacer.reserve = reserve
         return trainer, pacer
+
+    def _trainer(self, recipe: Recipe) -> Trainer:
+        """The trainer, where the run left off if it did."""
+        run = self.run
+        trainer = Trainer(recipe, self.corpus, self.manifest.model, run.inheritance)
+        if run.state is not None:
+            try:
+                trainer.restore(run.state)
+            except CheckpointError as error:
+                error.where = str(self.writer.folder / RESUME / f"state-{run.state.values['step']}-*")
+                raise
+            self.writer.cut(METRICS, trainer.counters.metrics_length)
+        return trainer
 
     def _loop(self, trainer: Trainer, pacer: Pacer | None, began: float) -> None:
         counters = trainer.counters
