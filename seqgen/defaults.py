@@ -28,6 +28,9 @@ LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
 WEIGHT_DECAY, BY_FORMS = 0.04, 0.65
 """For one form, and the power of the number of alike forms by which it rises: what is read so often is to be forgotten sooner."""
+OFTEN_HEARD, BY_PASSES = 10.0, 0.6
+"""Times that such a piece is read, in whichever form, above which it rises further, and by which power of them. For a text of one
+form it does not: read 26 times, verse is worse for more."""
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
 PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
@@ -47,7 +50,7 @@ STRETCH = 4
 LONG_DOCUMENT = 16
 """Windows of a document above which it is long; shorter ones are shuffled as they are."""
 DROPOUTS = ("hidden_dropout", "output_dropout")
-"""The settings of the model that `choose_dropout` chooses."""
+"""The settings of the model that are dropouts behind its layers; they are alike."""
 MOST_DROPOUT = 0.6
 MOST_FORMS = 4.0
 """More forms than this, of those that are not alike, save no more dropout."""
@@ -195,15 +198,10 @@ def choose(facts: Facts) -> Overrides:
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)
     per_symbol = 6 * (4 * hidden * (embedding + 3 * hidden) + hidden * facts.vocabulary)
     epochs = budget / per_symbol / max(1, facts.symbols)
-    dropout = choose_dropout(epochs, facts.symbols, facts.forms)
+    regularization = choose_regularization(epochs, facts.symbols, facts.forms)
     lanes, window = _batch(facts)
     chosen: Overrides = {
-        "model": {
-            "layers": 2,
-            "hidden": hidden,
-            "embedding": embedding,
-            **dict.fromkeys(DROPOUTS, dropout),
-        },
+        "model": {"layers": 2, "hidden": hidden, "embedding": embedding, **regularization["model"]},
         "training": {
             "lanes": lanes,
             "window": window,
@@ -213,17 +211,35 @@ def choose(facts: Facts) -> Overrides:
         },
     }
     if facts.hidden is None:
-        chosen["training"]["weight_decay"] = choose_weight_decay(facts.forms)
+        chosen["training"] |= regularization["training"]
     else:  # a tiny text must not make the model forget what it knows
         share = _between(facts.symbols / ENOUGH_SYMBOLS, LEAST_INHERITED_RATE, 1.0)
         chosen["training"] |= {name: round(rate * share, 4) for name, rate in RATES.items()}
     return chosen
 
 
-def choose_weight_decay(forms: Forms) -> float:
-    """What a text of its own needs; more where a piece is read in several forms that are alike."""
-    number = max(1.0, forms.number) if forms.alike else 1.0
-    return round(WEIGHT_DECAY * float(number**BY_FORMS), 3)
+def choose_regularization(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> Overrides:
+    """What keeps a model from learning by heart what it reads so often.
+
+    Args:
+        epochs: how often the text is read, in all its forms.
+        symbols: of training text, all forms counted.
+        forms: in which a document is read.
+    """
+    dropout = choose_dropout(epochs, symbols, forms)
+    return {
+        "model": dict.fromkeys(DROPOUTS, dropout),
+        "training": {"weight_decay": choose_weight_decay(epochs, forms)},
+    }
+
+
+def choose_weight_decay(epochs: float, forms: Forms = ONE_FORM) -> float:
+    """What a text of its own needs; more where a piece is read in several forms that are alike, and again where that is often."""
+    if not forms.alike:
+        return WEIGHT_DECAY
+    number = max(1.0, forms.number)
+    often = max(1.0, epochs * number / OFTEN_HEARD)
+    return round(WEIGHT_DECAY * float(number**BY_FORMS * often**BY_PASSES), 3)
 
 
 def choose_reply(facts: Facts) -> Overrides:
@@ -241,7 +257,6 @@ def choose_reply(facts: Facts) -> Overrides:
     answers = facts.echo < ECHO
     matched = answers and epochs <= KNOWN_BY_HEART
     few = answers and not matched
-    dropout = choose_reply_dropout(epochs, facts.symbols)
     return {
         "model": {
             "layers": 2 if often else 1,
@@ -252,7 +267,7 @@ def choose_reply(facts: Facts) -> Overrides:
             "matching": MATCHING if matched else 0.0,
             "message_dropout": MESSAGE_DROPOUT if few else 0.0,
             "phrases": matched,
-            **dict.fromkeys(DROPOUTS, dropout),
+            **choose_reply_regularization(epochs, facts.symbols)["model"],
         },
         "training": {
             "learning_rate": 0.012 if often else 0.03,
@@ -266,9 +281,10 @@ def choose_reply(facts: Facts) -> Overrides:
     }
 
 
-def choose_reply_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> float:
-    """Nothing while pairs are read a few times, then the more, the more often."""
-    return round(_between(0.1 * math.log2(max(1.0, epochs / 3)), 0.0, 0.4), 3)
+def choose_reply_regularization(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> Overrides:
+    """No dropout while pairs are read a few times, then the more, the more often."""
+    dropout = round(_between(0.1 * math.log2(max(1.0, epochs / 3)), 0.0, 0.4), 3)
+    return {"model": dict.fromkeys(DROPOUTS, dropout)}
 
 
 def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> float:
@@ -294,16 +310,16 @@ class Choosers(NamedTuple):
 
     Attributes:
         settings: first choices.
-        dropout: once it is known how often the text will be read.
+        regularization: once it is known how often the text will be read.
     """
 
     settings: Callable[[Facts], Overrides]
-    dropout: Callable[[float, float, Forms], float]
+    regularization: Callable[[float, float, Forms], Overrides]
 
 
 CHOOSERS = {
-    "language": Choosers(choose, choose_dropout),
-    "reply": Choosers(choose_reply, choose_reply_dropout),
+    "language": Choosers(choose, choose_regularization),
+    "reply": Choosers(choose_reply, choose_reply_regularization),
 }
 """By the name of the model."""
 

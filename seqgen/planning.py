@@ -1,21 +1,19 @@
-"""What a run can afford on this machine: real steps are timed, time is kept for its end, and dropout follows."""
+"""What a run can afford on this machine: real steps are timed, time is kept for its end, and dropout and weight decay follow."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time as clock
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from seqgen.confidence import MOST_SYMBOLS
 from seqgen.corpus import Corpus
-from seqgen.defaults import CHOOSERS, DROPOUTS, Forms
+from seqgen.defaults import CHOOSERS, Forms
 from seqgen.errors import TrainingError
 from seqgen.feeds import Feed
 from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
-from seqgen.recipe import Recipe, TrainingSettings
+from seqgen.recipe import Overrides, Recipe, TrainingSettings, merge
 from seqgen.trainer import Trainer
 
 TRIAL = 0.25
@@ -123,10 +121,10 @@ def plan_end(
     return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING) + sure
 
 
-def with_dropout(
-    recipe: Recipe, model: str, epochs: float, symbols: int, forms: Forms, settled: Collection[str]
+def with_regularization(
+    recipe: Recipe, model: str, epochs: float, symbols: int, forms: Forms, settled: Overrides
 ) -> Recipe:
-    """With the dropout that suits how often the text is going to be read, now that the speed is known.
+    """With what suits how often the text is going to be read, now that the speed is known.
 
     Args:
         recipe: with a first guess.
@@ -136,6 +134,11 @@ def with_dropout(
         forms: in which a document is read.
         settled: what the user has set himself, which stays.
     """
-    dropout = CHOOSERS[model].dropout(epochs, symbols, forms)
-    chosen: dict[str, Any] = {name: dropout for name in DROPOUTS if name not in settled}
-    return dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **chosen))
+    chosen = CHOOSERS[model].regularization(epochs, symbols, forms)
+    if recipe.training.init_from:  # what was learned before is not to be forgotten sooner
+        chosen = {"model": chosen["model"]}
+    still_open = {
+        section: {name: value for name, value in fields.items() if name not in settled.get(section, {})}
+        for section, fields in chosen.items()
+    }
+    return Recipe.from_dict(merge(recipe.to_dict(), still_open))

@@ -29,7 +29,7 @@ from seqgen.manifest import LOSS_PLOT, METRICS, RESUME, TIMING, Manifest, read_l
 from seqgen.modalities import MODALITIES
 from seqgen.models import MODELS, Model
 from seqgen.pacing import Budget, Pacer, looks_for, plan, prolong
-from seqgen.planning import plan_end, time_steps, ways, with_dropout
+from seqgen.planning import plan_end, time_steps, ways, with_regularization
 from seqgen.plots import draw_loss
 from seqgen.predictions import Evaluation
 from seqgen.progress import Listener, Outcome, Progress, judge
@@ -261,8 +261,8 @@ class _Session:
             recipe = recipe.replace(steps=steps, schedule=(), **chosen)
             if seconds:
                 epochs, symbols = steps / steps_per_epoch, len(self.corpus.splits["train"])
-                fixed = run.chosen_by_user.get("model", {})
-                recipe = with_dropout(recipe, self.manifest.model, epochs, symbols, self.corpus.forms, fixed)
+                fixed, forms = run.chosen_by_user, self.corpus.forms
+                recipe = with_regularization(recipe, self.manifest.model, epochs, symbols, forms, fixed)
             trainer = self._trainer(recipe)
         if not seconds:
             return trainer, None
