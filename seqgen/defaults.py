@@ -28,7 +28,7 @@ LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
 WEIGHT_DECAY, BY_FORMS = 0.04, 0.65
 """For one form, and the power of the number of alike forms by which it rises: what is read so often is to be forgotten sooner."""
-OFTEN_HEARD, BY_PASSES = 10.0, 0.6
+OFTEN_HEARD, BY_PASSES = 10.0, 0.35
 """Times that such a piece is read, in whichever form, above which it rises further, and by which power of them. For a text of one
 form it does not: read 26 times, verse is worse for more."""
 ENOUGH_SYMBOLS = 40_000

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import seqgen
 from seqgen import training
@@ -97,6 +98,18 @@ def test_a_restored_trainer_goes_on_bit_for_bit(corpus_file: Path, cell: str, to
     resumed.restore(kept)
     advance(resumed, 20)
     assert_same(whole.state(), resumed.state())
+
+
+def test_gradients_are_scaled_where_they_are_too_long_and_only_there(corpus_file: Path) -> None:
+    def gradients(clip: float) -> Tensor:
+        trainer = trainer_for(corpus_file, training={"clip": clip})
+        trainer.step()
+        return torch.cat([param.grad.flatten() for param in trainer.model.parameters() if param.grad is not None])
+
+    whole = gradients(1e6)
+    length = float(whole.norm())
+    assert torch.equal(gradients(1.01 * length), whole)
+    torch.testing.assert_close(gradients(0.1 * length), 0.1 * whole, rtol=1e-3, atol=1e-9)
 
 
 def test_a_stretch_is_read_from_the_zero_state(corpus_file: Path) -> None:
