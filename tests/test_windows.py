@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from ctypes import Structure, c_int32, c_void_p
 from typing import Any
 
@@ -128,39 +128,44 @@ def test_the_matrix_unit_is_asked_for_both_ways(way: str, threads: int, monkeypa
     assert asked == [("pack", False), (f"forward{end}", way != "vectors"), (f"backward{end}", way != "vectors")]
 
 
-def test_threads_that_wait_for_each_other_do_not_wait_for_one_that_cannot_begin(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Full(ThreadPoolExecutor):
-        begun = 0
-
-        def submit(self, *args: Any, **named: Any) -> Any:
-            self.begun += 1
-            if self.begun == 2:
-                raise RuntimeError("can't start new thread")
-            return super().submit(*args, **named)
-
-    pool = Full(2)
-    monkeypatch.setattr(sharing, "_pool", lambda threads: pool)
+def test_threads_that_wait_for_each_other_do_not_wait_for_one_that_never_comes(threads: int) -> None:
     ended: list[int] = []
 
+    class Table(Structure):
+        _fields_ = (("done", c_void_p), ("threads", c_int32))
+
     def call(table: Any, first: c_int32, last: c_int32) -> None:
+        if not first.value:
+            raise KeyboardInterrupt
         done, patience = c_int32.from_address(table._obj.done), time.monotonic() + 5
         while done.value < table._obj.threads and time.monotonic() < patience:
             time.sleep(0.001)
         if done.value >= table._obj.threads:
             ended.append(first.value)
 
-    class Table(Structure):
-        _fields_ = (("done", c_void_p), ("threads", c_int32))
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(KeyboardInterrupt):
         sharing.share_in_step(call, Table(), 96, 32)
-    torch.set_num_threads(before)
-    pool.shutdown(wait=True)
-    assert ended == [32]
+    assert sorted(ended) == [32, 64][: threads - 1]
+
+
+def test_where_not_all_threads_can_begin_none_is_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def begin(thread: threading.Thread) -> None:
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    sharing._pool.cache_clear()
+    with pytest.raises(RuntimeError):
+        sharing._pool(3)
+    monkeypatch.undo()
+    for thread in begun:
+        thread.join(5)
+    assert len(begun) == 2 and not any(thread.is_alive() for thread in begun)
 
 
 def test_products_of_torch_come_out_as_before_between_windows(way: str) -> None:

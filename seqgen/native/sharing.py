@@ -7,7 +7,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from ctypes import c_int32
 from typing import Any
 
@@ -49,16 +49,33 @@ def share_in_step(call: Callable[..., Any], table: Any, units: int, wide: int) -
     bounds = [blocks * part // threads * wide for part in range(threads + 1)]
     parts = [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
     with _TOGETHER:
+        others: list[Future[Any]] = []
         try:
-            others = [_pool(threads - 1).submit(call, ctypes.byref(table), *part) for part in parts[1:]]
-        except RuntimeError:  # there is no room for one more thread; the others are not to wait for it
+            for part in parts[1:]:
+                others.append(_pool(threads - 1).submit(call, ctypes.byref(table), *part))
+            call(ctypes.byref(table), *parts[0])
+        except BaseException:  # a second Ctrl-C between the two: nobody is to wait for who never comes
             done.value = 1 << 30
             raise
-        call(ctypes.byref(table), *parts[0])
-        for other in others:
-            other.result()
+        finally:
+            for other in others:
+                other.result()
 
 
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="seqgen")
+    """So many threads, all of them begun: one that could not begin later would leave its part to be done when its table is gone.
+
+    Raises:
+        RuntimeError: the system has no room for so many.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="seqgen")
+    begun = threading.Barrier(threads + 1)
+    try:
+        for _ in range(threads):
+            pool.submit(begun.wait)
+        begun.wait()
+    except BaseException:
+        begun.abort()
+        raise
+    return pool
