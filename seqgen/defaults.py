@@ -28,9 +28,11 @@ LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
 WEIGHT_DECAY, BY_FORMS = 0.04, 0.65
 """For one form, and the power of the number of alike forms by which it rises: what is read so often is to be forgotten sooner."""
-OFTEN_HEARD, BY_PASSES = 10.0, 0.35
+OFTEN_HEARD, BY_PASSES = 10.0, 0.45
 """Times that such a piece is read, in whichever form, above which it rises further, and by which power of them. For a text of one
 form it does not: read 26 times, verse is worse for more."""
+MOST_DECAY = 0.35
+"""With 0.45, chorales are learned too little."""
 ENOUGH_SYMBOLS = 40_000
 """With so many symbols such a training may go at the usual rates."""
 PIECES = ((2.5, 4096), (14, 2048), (45, 1024))
@@ -239,7 +241,7 @@ def choose_weight_decay(epochs: float, forms: Forms = ONE_FORM) -> float:
         return WEIGHT_DECAY
     number = max(1.0, forms.number)
     often = max(1.0, epochs * number / OFTEN_HEARD)
-    return round(WEIGHT_DECAY * float(number**BY_FORMS * often**BY_PASSES), 3)
+    return round(min(MOST_DECAY, WEIGHT_DECAY * float(number**BY_FORMS * often**BY_PASSES)), 3)
 
 
 def choose_reply(facts: Facts) -> Overrides:
