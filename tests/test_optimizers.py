@@ -45,6 +45,14 @@ def test_each_gate_is_updated_as_a_matrix_of_its_own() -> None:
     assert 0.7 < first / second < 1.4
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_decay_by_the_rate_whatever_their_gradients(dtype: torch.dtype) -> None:
+    param = nn.Parameter(torch.ones(8, 4))
+    param.grad = torch.zeros(8, 4)
+    Muon([(param, 2)], lr=0.5, weight_decay=0.2, iterations=2, dtype=dtype).step(0.5)
+    torch.testing.assert_close(param.detach(), torch.full((8, 4), 1 - 0.5 * 0.5 * 0.2))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimiser_learns_a_repeating_text(name: str) -> None:
     model = LanguageModel(Alphabet(4), ModelSettings(hidden=16, embedding=4, layers=1))

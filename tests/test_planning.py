@@ -12,11 +12,21 @@ from torch import Tensor
 
 import seqgen
 from seqgen import planning, runs, training
-from seqgen.defaults import Facts, choose, useful_rate
+from seqgen.defaults import Facts, Forms, choose, useful_rate
 from seqgen.errors import TrainingError
 from seqgen.models import CELLS
 from seqgen.pacing import WIND_UP
-from seqgen.planning import FINAL_LOOK_LEAST, FINAL_LOOK_SHARE, SEEN, TRIAL, Way, plan_end, time_steps, ways
+from seqgen.planning import (
+    FINAL_LOOK_LEAST,
+    FINAL_LOOK_SHARE,
+    SEEN,
+    TRIAL,
+    Way,
+    plan_end,
+    time_steps,
+    ways,
+    with_regularization,
+)
 from seqgen.recipe import Recipe, TrainingSettings
 from seqgen.trainer import Counters
 from tests.commands import Run
@@ -181,3 +191,18 @@ def test_a_machine_of_very_fast_products_gets_no_larger_model_than_it_has_use_fo
     unbounded = dataclasses.replace(useful, matrix_rate=1e15)
     hidden = seqgen.train(path, time="3s", out=tmp_path / "out").recipe.model.hidden
     assert hidden == choose(useful)["model"]["hidden"] < choose(unbounded)["model"]["hidden"]
+
+
+def test_what_keeps_a_model_from_learning_by_heart_follows_how_often_it_reads_but_for_what_is_settled() -> None:
+    first, keys = Recipe(), Forms(7, alike=True)
+    chosen = with_regularization(first, "language", 5, 10**6, keys, {})
+    assert chosen.training.weight_decay > 0.2 and chosen.model.hidden_dropout == chosen.model.output_dropout > 0.2
+    settled = with_regularization(
+        first, "language", 5, 10**6, keys, {"training": {"weight_decay": 0.0}, "model": {"hidden_dropout": 0.0}}
+    )
+    assert settled.training.weight_decay == first.training.weight_decay
+    assert settled.model.hidden_dropout == first.model.hidden_dropout
+    assert settled.model.output_dropout == chosen.model.output_dropout
+    inherited = with_regularization(first.replace(init_from="folk"), "language", 5, 10**6, keys, {})
+    assert inherited.training.weight_decay == first.training.weight_decay
+    assert inherited.model == chosen.model
