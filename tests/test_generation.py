@@ -126,9 +126,9 @@ def test_length_counts_characters_and_not_the_seed(model: Loaded, length: int) -
 
 
 def test_a_stop_text_ends_the_sample_before_it(model: Loaded) -> None:
-    sample = model.sample("the ", length=500, stop=("\n",), random_seed=1)
+    sample = model.sample("the ", length=500, stop=("\n",), random_seed=2)
     text = "".join(sample)
-    assert "\n" not in text and sample.stopped_by == "stop" and len(text) < 400
+    assert "\n" not in text and sample.stopped_by == "stop" and len(text) < 200
 
 
 def test_without_a_length_a_sample_ends_with_a_sentence(model: Loaded) -> None:

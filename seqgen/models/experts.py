@@ -150,9 +150,8 @@ class Experts(nn.Module):
         index = ((their * CLASSES + last)[..., None] * MOTIONS + mine[..., None, :]) * CLASSES + coming
         nothing = (turn == NOBODY) | (voices == turn) | (own == EMPTY) | (sung == EMPTY) | (held.before == EMPTY)
         index = torch.where(nothing[..., None], len(table) - 1, index)
-        return (
-            table.gather(0, index.flatten()).view_as(index).sum(-2)
-        )  # an embedding's gradients take twenty times as long
+        scores = table.gather(0, index.flatten())  # an embedding's gradients would take twenty times as long
+        return scores.view_as(index).sum(-2)
 
 
 def _interval(semitones: Tensor, missing: Tensor) -> Tensor:

@@ -25,10 +25,8 @@ def share(call: Callable[..., Any], table: Any, rows: int) -> None:
         table: what is worked on.
         rows: how many there are.
     """
-    threads = max(1, min(torch.get_num_threads(), rows))
-    bounds = [rows * part // threads for part in range(threads + 1)]
-    parts = [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
-    others = [_pool(threads - 1).submit(call, table, *part) for part in parts[1:]]
+    parts = _parts(rows)
+    others = [_pool(len(parts) - 1).submit(call, table, *part) for part in parts[1:]]
     call(table, *parts[0])
     for other in others:
         other.result()
@@ -43,16 +41,13 @@ def share_in_step(call: Callable[..., Any], table: Any, units: int, wide: int) -
         units: how many there are.
         wide: how many of them cannot be parted.
     """
-    blocks, done = units // wide, c_int32(0)
-    threads = max(1, min(torch.get_num_threads(), blocks))
-    table.threads, table.done = threads, ctypes.addressof(done)
-    bounds = [blocks * part // threads * wide for part in range(threads + 1)]
-    parts = [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
+    parts, done = _parts(units, wide), c_int32(0)
+    table.threads, table.done = len(parts), ctypes.addressof(done)
     with _TOGETHER:
         others: list[Future[Any]] = []
         try:
             for part in parts[1:]:
-                others.append(_pool(threads - 1).submit(call, ctypes.byref(table), *part))
+                others.append(_pool(len(parts) - 1).submit(call, ctypes.byref(table), *part))
             call(ctypes.byref(table), *parts[0])
         except BaseException:  # a second Ctrl-C between the two: nobody is to wait for who never comes
             done.value = 1 << 30
@@ -60,6 +55,14 @@ def share_in_step(call: Callable[..., Any], table: Any, units: int, wide: int) -
         finally:
             for other in others:
                 other.result()
+
+
+def _parts(count: int, wide: int = 1) -> list[tuple[c_int32, c_int32]]:
+    """For each thread the first of its share and the one behind the last, in multiples of `wide`."""
+    blocks = count // wide
+    threads = max(1, min(torch.get_num_threads(), blocks))
+    bounds = [blocks * part // threads * wide for part in range(threads + 1)]
+    return [(c_int32(first), c_int32(last)) for first, last in itertools.pairwise(bounds)]
 
 
 @functools.cache
