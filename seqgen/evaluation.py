@@ -2,7 +2,8 @@
 
 Replies are read one by one, each after its message (``pair_evaluation.py``). Any other text is one
 stream, read with the state carried on. To be fast it is cut into lanes that are read side by side; each lane first reads
-the ``WARM_UP`` symbols before it, uncounted, so that its state is as if it had read on from there.
+symbols before it, uncounted, so that its state is as if it had read on from there: ``WARM_UP`` of them, or all of its document
+so far, where documents are short. A piece of music says at its beginning in what key and metre it is.
 The memory of the document (``models/recall.py``) needs no warm-up: it reads the whole stream beforehand.
 """
 
@@ -32,6 +33,9 @@ LANE_LEAST = 1024
 """Symbols that a lane has at least; shorter texts are read in fewer lanes."""
 CHUNK = 256
 WARM_UP = CHUNK
+LONGEST_WARM_UP = 2048
+MOST_WARMING = 0.5
+"""Share of a lane that is read before it, at most, but for `WARM_UP`."""
 BLOCK = 1 << 18
 """Symbols whose candidates are in memory at once."""
 
@@ -250,7 +254,7 @@ def _read(
     device = model.device
     lanes = max(1, min(most_lanes, (end - begin) // LANE_LEAST))
     length = math.ceil((end - begin) / lanes)
-    warm_up = WARM_UP if lanes > 1 or begin > 0 else 0
+    warm_up = _warm_up(ids, begin + length * np.arange(lanes), length)
     # Lane l reads symbols begin + l*length ... begin + (l+1)*length - 1; before the text and after it there is padding.
     all_places = begin + np.arange(lanes)[None, :] * length + np.arange(-warm_up, length + 1)[:, None]  # (time, lanes)
     state = model.zero_state(lanes)
@@ -265,6 +269,16 @@ def _read(
                 state = _reset_first(state, model)
             continue
         yield places[:-1], logits.float().log_softmax(-1), window[1:]
+
+
+def _warm_up(ids: npt.NDArray[Any], starts: npt.NDArray[np.int64], length: int) -> int:
+    """How many symbols lanes that begin at these places read beforehand: a multiple of `CHUNK`."""
+    most = max(WARM_UP, min(LONGEST_WARM_UP, int(MOST_WARMING * length) // CHUNK * CHUNK))
+    needed = 0
+    for start in starts[starts > 0].tolist():
+        openings = np.flatnonzero(ids[max(0, start - most) : start + 1][::-1] == DOCUMENT)
+        needed = max(needed, WARM_UP, *openings[:1].tolist())
+    return math.ceil(needed / CHUNK) * CHUNK
 
 
 def _reset_first(state: Any, model: Model) -> Any:

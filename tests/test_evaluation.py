@@ -15,6 +15,7 @@ from seqgen.evaluation import evaluate, nats_of, predict, validation_nats
 from seqgen.models import LanguageModel
 from seqgen.recipe import ModelSettings
 from seqgen.splits import Split
+from seqgen.tokenizers import DOCUMENT
 from seqgen.tokenizers.characters import CharacterTokenizer
 
 
@@ -37,6 +38,23 @@ def test_lanes_give_the_nats_of_one_stream(model: LanguageModel, length: int) ->
     assert nats.shape == right.shape == (length - 1,)
     np.testing.assert_allclose(nats, wanted, atol=2e-3)
     assert (alone == nats).all(), "a model that does not recall is the network alone"
+
+
+def test_a_lane_knows_its_document_from_the_beginning() -> None:
+    """A model that forgets nothing but at the opening of a document: 256 symbols of it are not enough then."""
+    built = LanguageModel(Alphabet(20), ModelSettings(hidden=8, embedding=8, layers=1))
+    built.reset_parameters(torch.Generator().manual_seed(1))
+    [layer] = built.recurrent_layers()
+    rows = {gate: slice(8 * number, 8 * number + 8) for number, gate in enumerate(layer.cell.gates)}
+    with torch.no_grad():
+        built.embedding[:, 0], built.embedding[DOCUMENT, 0] = 0, 10
+        layer.input[rows["forget"]], layer.recurrent[rows["forget"]], layer.input_bias[rows["forget"]] = 0, 0, 20
+        layer.input[rows["forget"], 0] = layer.input[rows["input"], 0] = -10
+    draw = np.random.default_rng(1)
+    documents = [[DOCUMENT, *draw.integers(1, 20, draw.integers(300, 500)).tolist()] for _ in range(80)]
+    ids = np.concatenate(documents).astype(np.uint8)
+    wanted = predict(built.eval(), ids, lanes=1).nats
+    np.testing.assert_allclose(predict(built, ids).nats, wanted, atol=2e-3)
 
 
 def test_accuracy_counts_symbols_that_were_the_likeliest(model: LanguageModel) -> None:
