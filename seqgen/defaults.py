@@ -58,8 +58,9 @@ MOST_FORMS = 4.0
 """More forms than this, of those that are not alike, save no more dropout."""
 SHORT_TEXT = 100_000
 """Symbols of training text below which it is sooner learned by heart."""
-RECALL_SYMBOLS = 600
-"""For each second of training, the symbols from which it learns to recall: two percent of the time, or less."""
+RECALL_SYMBOLS, RECALL_BY_TIME = 600, 4000
+"""The symbols from which it learns to recall: so many for each second of training, or for its square root, whichever are fewer.
+That takes three percent of the time, or less."""
 REPLY_BUDGET = 1.7e13
 """Floating point operations of a training of two minutes, for which a model of replies has 192 units."""
 MATCHING = 0.3
@@ -209,7 +210,11 @@ def choose(facts: Facts) -> Overrides:
             "window": window,
             "stretch": STRETCH if facts.symbols > LONG_DOCUMENT * window * facts.documents else 0,
             "patience": 8,
-            "recall_symbols": min(TrainingSettings().recall_symbols, int(RECALL_SYMBOLS * facts.seconds)),
+            "recall_symbols": min(
+                TrainingSettings().recall_symbols,
+                int(RECALL_SYMBOLS * facts.seconds),
+                int(RECALL_BY_TIME * facts.seconds**0.5),
+            ),
         },
     }
     if facts.hidden is None:

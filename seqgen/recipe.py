@@ -241,7 +241,7 @@ class TrainingSettings:
     by_heart: bool = False
     """Replies: keep the last weights, and not those that predict validation text best: of few pairs a model writes whole
     sentences only when it knows them by heart. Then there is no patience."""
-    recall_symbols: int = 50_000
+    recall_symbols: int = 100_000
     """Symbols of the validation text at most from which it learns, once it is trained, how sure it may be, and what it is to make
     of what stood in the document before (0: neither)."""
     dtype: str = "float32"
