@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +13,11 @@ from common import heading
 
 import seqgen
 from seqgen.baselines import ngrams
-from seqgen.evaluation import learn_recall, predict
+from seqgen.evaluation import learn_recall, predict, predictions
+from seqgen.models import Model
 from seqgen.models.recall import SLOTS, Memory, Observed, candidates_of, learn
 from seqgen.runs import reopen_corpus
+from seqgen.tokenizers import DOCUMENT
 
 Ids = npt.NDArray[np.int64]
 
@@ -32,24 +32,31 @@ class Text(NamedTuple):
 
 
 def main() -> None:
-    """Prints bits per character of network and n-gram on the same text, without and with recall."""
+    """Prints the surprise of network and n-gram on the same text, without and with recall."""
     parser = argparse.ArgumentParser(description="what recall is worth to the network, and to the best n-gram")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", help="its folder or name")
     parser.add_argument("--symbols", type=int, default=40_000, help="of the validation and of the test text")
     options = parser.parse_args()
     model = seqgen.load(options.checkpoint)
     corpus = reopen_corpus(model.checkpoint)
     heading(
-        f"recall: {options.checkpoint.name}",
+        f"recall: {options.checkpoint}",
         f"The first {options.symbols:,} symbols of the test text; what is recalled is learned from as many of the validation "
         "text, for both models in the same way. The n-gram is interpolated modified Kneser-Ney of the order that `seqgen eval` "
         "chose.",
     )
     valid, test = (corpus.splits[name].ids[: options.symbols + 1].astype(np.int64) for name in ("valid", "test"))
-    bits = 1 / math.log(2) / len(model.tokenizer.decode(test))
+    unit = model.tokenizer.unit.name
+    bits = model.tokenizer.unit.scale / model.tokenizer.count(test)
     model.model.recall = learn_recall(model.model, valid)[0]
     network = predict(model.model, test)
-    print(f"network {network.alone.sum() * bits:.3f} bits per character, with recall {network.nats.sum() * bits:.3f}")
+    learned, measured = (of_contexts(model.model, ids) for ids in (valid, test))
+    table, _ = learn(learned)
+    contexts = measured.alone if table is None else measured.nats(table.double())
+    print(
+        f"network {network.alone.sum() * bits:.3f} {unit}, with recall {network.nats.sum() * bits:.3f}; of contexts, "
+        f"without repeats, {float(contexts.sum()) * bits:.3f}"
+    )
 
     name = next(
         name for name in corpus.with_baselines().splits["test"].baselines if "gram" in name and name != "unigram"
@@ -63,14 +70,27 @@ def main() -> None:
     learned, measured = (observe(text, nats[2 * place], nats[2 * place + 1], order) for place, text in enumerate(texts))
     table, _ = learn(learned)
     recalled = measured.alone if table is None else measured.nats(table.double())
-    print(
-        f"{name} {float(measured.alone.sum()) * bits:.3f} bits per character, with recall {float(recalled.sum()) * bits:.3f}"
-    )
+    print(f"{name} {float(measured.alone.sum()) * bits:.3f} {unit}, with recall {float(recalled.sum()) * bits:.3f}")
+
+
+def of_contexts(model: Model, ids: Ids) -> Observed:
+    """What a table is learned from that knows nothing of repeats."""
+    candidates, kinds = map(torch.from_numpy, candidates_of(Memory(DOCUMENT), ids[:-1].tolist()))
+    kinds[:, -1] = 0
+    recall, model.recall = model.recall, None
+    targets, log_p = torch.from_numpy(ids[1:]), torch.zeros(candidates.shape)
+    nats = torch.zeros(len(targets))
+    for places, alone, _, wanted in predictions(model, ids):
+        where = torch.from_numpy(places)
+        log_p[where] = alone.gather(-1, candidates[where])
+        nats[where] = -alone.gather(-1, wanted[:, None])[:, 0]
+    model.recall = recall
+    return Observed(targets, nats, candidates, kinds, log_p)
 
 
 def prepare(ids: Ids, order: int) -> Text:
     """A text, and for each of its symbols and slots the n-gram that ends with the candidate."""
-    candidates, kinds = candidates_of(Memory(0), ids[:-1].tolist())
+    candidates, kinds = candidates_of(Memory(DOCUMENT), ids[:-1].tolist())
     padded = np.concatenate([np.zeros(order - 1, np.int64), ids])
     contexts = np.stack([padded[place : place + len(ids) - 1] for place in range(1, order)], axis=1)
     grams = np.concatenate([np.repeat(contexts[:, None], SLOTS, axis=1), candidates[:, :, None]], axis=2)

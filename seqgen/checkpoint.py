@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from seqgen.errors import CheckpointError, SeqgenError
 from seqgen.guarded import LARGEST_JSON, LinkError, check_folder, load_json, read_file
 from seqgen.manifest import MANIFEST, METRICS, RESUME, read_manifest, short
-from seqgen.migrations import SETTLED
+from seqgen.migrations import SETTLED, WITH_REPEATS
 from seqgen.modalities import MODALITIES
 from seqgen.recipe import Recipe
 from seqgen.tensor_files import CHANGED, FLOATING, TensorFile
@@ -107,7 +107,7 @@ class Checkpoint:
         import torch
 
         from seqgen.models import MODELS
-        from seqgen.models.recall import TABLE_SHAPE
+        from seqgen.models.recall import EARLIER_SHAPE, TABLE_SHAPE, with_all_slots
 
         self._check_network()
         with self._tensors(self.manifest.weights) as file:
@@ -117,7 +117,8 @@ class Checkpoint:
                 model = MODELS[self.manifest.model](alphabet_of(tokenizer), self.recipe.model)
             wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
             shapes = {name: entry.shape for name, entry in file.entries.items()}
-            if shapes not in (wanted, {**wanted, RECALL: TABLE_SHAPE}):
+            recalled = TABLE_SHAPE if self.manifest.format >= WITH_REPEATS else EARLIER_SHAPE
+            if shapes not in (wanted, {**wanted, RECALL: recalled}):
                 raise self._misshapen()
             if any(entry.dtype not in FLOATING for entry in file.entries.values()):
                 raise ValueError(f"the weights are of none of the types {', '.join(FLOATING)}")
@@ -129,7 +130,7 @@ class Checkpoint:
                 raise ValueError("the weights hold numbers far beyond what training comes to")
         recall = weights.pop(RECALL, None)
         model.load_state_dict(weights, assign=True)
-        model.recall = None if recall is None else recall.to(device)
+        model.recall = None if recall is None else with_all_slots(recall).to(device)
         return model.to(device).requires_grad_(False).eval()
 
     def _misshapen(self) -> CheckpointError:

@@ -10,11 +10,13 @@ from typing import Any
 
 Data = dict[str, Any]
 """What a `checkpoint.json` holds."""
-FORMAT = 3
+FORMAT = 4
 """What this seqgen writes. 1: models without recall. 2: models that may recall; the networks of music and of replies were still
-being found. 3: networks that stay."""
+being found. 3: networks that stay. 4: models that may recall repeats."""
 SETTLED = 3
 """The first format whose weights fit the networks of every later seqgen."""
+WITH_REPEATS = 4
+"""The first whose tables of recall have a slot for repeats; earlier ones get it, and nothing in it (`checkpoint.py`)."""
 
 
 def migrate(data: Data) -> Data:
@@ -43,5 +45,5 @@ def _as_it_is(data: Data) -> Data:
     return data
 
 
-MIGRATIONS: dict[int, Callable[[Data], Data]] = {1: _without_recall, 2: _as_it_is}
+MIGRATIONS: dict[int, Callable[[Data], Data]] = {1: _without_recall, 2: _as_it_is, 3: _as_it_is}
 """Format -> what makes it one of the next."""

@@ -19,7 +19,7 @@ from seqgen.errors import CheckpointError, UsageError
 from seqgen.inheritance import Inheritance, inherit, is_source
 from seqgen.machine import default_threads, matrix_rate, pick_device, torch_settings
 from seqgen.manifest import MANIFEST, Manifest, versions
-from seqgen.migrations import FORMAT
+from seqgen.migrations import FORMAT, SETTLED
 from seqgen.modalities import MODALITIES, Modality
 from seqgen.models import ATTENTIONS, CELLS, NO_ATTENTION
 from seqgen.optimizers import OPTIMIZERS
@@ -230,7 +230,7 @@ def _other_text(checkpoint: Checkpoint) -> str:
     if not all(map(is_installed, checkpoint.recipe.corpus.sources)):
         number, begin = checkpoint.manifest.format, f"--init-from {checkpoint.folder}"
         older = f"An older seqgen prepared it (format {number}), perhaps in another way: if the files are the same"
-        return f"{older}, begin anew with its weights, {begin}" if number < FORMAT else ""
+        return f"{older}, begin anew with its weights, {begin}" if number < SETTLED else ""
     then, here, name = checkpoint.manifest.versions, versions(), checkpoint.name
     differ = [each for each in here if each != "torch" and then.get(each, here[each]) != here[each]]
     which = ", ".join(f"{each} was {then[each]}, is {here[each]}" for each in differ)

@@ -8,6 +8,7 @@ import json
 import math
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 import seqgen
 from seqgen import evaluation, training
@@ -26,6 +28,7 @@ from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError
 from seqgen.evaluation import learn_recall, predict
 from seqgen.generation import generate
+from seqgen.migrations import FORMAT, WITH_REPEATS
 from seqgen.models import LanguageModel, recall
 from seqgen.models.recall import (
     CONTEXTS,
@@ -74,7 +77,7 @@ def test_the_second_time_every_context_knows_what_followed() -> None:
     for symbol in (0, *WORDS, 9, *WORDS):
         candidates, kinds = memory.feed(symbol)
     known = [candidate for candidate, kind in zip(candidates, kinds, strict=True) if kind]
-    assert known == [9] * len(CONTEXTS)
+    assert known == [9] * (len(CONTEXTS) + 1), "and so does the repeat"
 
 
 def test_the_latest_follower_comes_first_and_the_others_after_it() -> None:
@@ -109,7 +112,9 @@ def test_a_candidate_has_followed_its_context_before(ids: list[int]) -> None:
         candidates, kinds = memory.feed(symbol)
         start = max((before for before in range(place + 1) if ids[before] == 0), default=-1) + 1
         assert len(candidates) == len(kinds) == SLOTS and all(0 <= kind < KINDS for kind in kinds)
-        for size, candidate, kind in zip(sizes, candidates, kinds, strict=True):
+        for size, candidate, kind in zip(
+            sizes, candidates[:-1], kinds[:-1], strict=True
+        ):  # the last one: test_repeats.py
             context = ids[place - size + 1 : place + 1]
             seen = {ids[end] for end in range(start + size, place + 1) if ids[end - size : end] == context}
             assert not kind or candidate in seen
@@ -122,6 +127,7 @@ def test_the_memory_forgets_and_stays_small(monkeypatch: pytest.MonkeyPatch) -> 
     for symbol in (0, *ids):
         memory.feed(symbol)
     assert len(memory._followers) + len(memory._older) <= 200 * len(CONTEXTS)
+    assert len(memory._repeats._symbols) <= 200 >= len(memory._repeats._places) + len(memory._repeats._older)
     for symbol in ids[-100:-50]:  # what is not too long ago is still there
         slots = memory.feed(symbol)
     assert ids[-50] in slots[0]
@@ -336,14 +342,29 @@ def test_the_weights_of_a_resumed_run_recall_the_same(trained: Path, tmp_path: P
     assert names[0] == names[1], "the same bits, what it recalls included"
 
 
-def test_a_table_of_another_shape_is_refused(trained: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(trained, copy)
-    manifest = json.loads((copy / "checkpoint.json").read_text(encoding="utf-8"))
-    weights = load_file(copy / manifest["weights"])
-    weights["recall"] = weights["recall"][:, :-1].contiguous()
-    save_file(weights, copy / manifest["weights"])
-    manifest["files"][manifest["weights"]] = hashlib.sha256((copy / manifest["weights"]).read_bytes()).hexdigest()
-    (copy / "checkpoint.json").write_text(json.dumps(manifest), encoding="utf-8")
+def with_table(folder: Path, change: Callable[[Tensor], Tensor], number: int = FORMAT) -> Path:
+    """The checkpoint with another table, as of another format."""
+    manifest = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+    weights = load_file(folder / manifest["weights"])
+    weights["recall"] = change(weights["recall"]).contiguous()
+    save_file(weights, folder / manifest["weights"])
+    manifest["files"][manifest["weights"]] = hashlib.sha256((folder / manifest["weights"]).read_bytes()).hexdigest()
+    manifest["format"] = number
+    (folder / "checkpoint.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("change", [lambda table: table[:, :-1], lambda table: table[:-1]])
+def test_a_table_of_another_shape_is_refused(trained: Path, tmp_path: Path, change: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(CheckpointError, match="shape"):
-        seqgen.load(copy)
+        seqgen.load(with_table(Path(shutil.copytree(trained, tmp_path / "copy")), change))
+
+
+def test_a_table_from_before_repeats_says_what_it_said(trained: Path, tmp_path: Path) -> None:
+    earlier = with_table(Path(shutil.copytree(trained, tmp_path / "copy")), lambda table: table[:-1], WITH_REPEATS - 1)
+    read, today = seqgen.load(earlier).model.recall, seqgen.load(trained).model.recall
+    assert read is not None and today is not None and read.shape == TABLE_SHAPE
+    assert torch.equal(read[:-1], today[:-1]) and not read[-1].any() and today[-1].any()
+    seqgen.train(out=earlier, steps="+5", resume=True)
+    learned = seqgen.load(earlier).model.recall
+    assert learned is not None and learned[-1].any(), "a training that goes on learns of repeats, too"

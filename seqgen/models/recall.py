@@ -3,7 +3,8 @@
 Names, phrases and lines come back within a document, and a small network has forgotten them by then. So beside the
 network stands a memory that only counts: when the last 1, 2, 3 or 5 symbols stood in this document before, which
 symbols followed them then? Each of the likeliest followers is a candidate in one of `SLOTS` slots; of what `kind` it is
-says how often the context was seen and how much of that the candidate had, the latest counting most. The logit of a
+says how often the context was seen and how much of that the candidate had, the latest counting most. The last slot has what
+came next where the document went on longest as it does now (`repeats.py`), and its kind says for how long. The logit of a
 candidate is raised by ``b + c (log p + CENTRE)``, where p is what the network gives it, and b and c stand in a table
 with a row for each slot and kind: a log-linear model, whose table is learned from validation text after the training.
 The weights of the network stay as they are, and nothing from any other document is remembered.
@@ -16,15 +17,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from seqgen.models.repeats import KINDS as REPEATS
+from seqgen.models.repeats import Precedent, Repeats
+
 CONTEXTS = ((1, 6), (2, 4), (3, 2), (5, 1))
 """How many symbols a context has, the longest last, and how many of those that followed it are candidates."""
-SLOTS = sum(candidates for _, candidates in CONTEXTS)
+SLOTS = sum(candidates for _, candidates in CONTEXTS) + 1
 FOLLOWERS = 8
 """So many of the latest followers of a context are remembered, each worth half of the one after it."""
 VISITS = (2, 4, 8)
@@ -32,9 +37,11 @@ SHARES = (0.35, 0.55, 0.75, 0.9, 0.999)
 LOWER_SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 """Where the kinds of a candidate meet: times that the context was seen, and the candidate's share of what followed (of
 the second and later candidates: the lower bounds)."""
-KINDS = 1 + (len(VISITS) + 1) * (len(SHARES) + 1)
+KINDS = 1 + max((len(VISITS) + 1) * (len(SHARES) + 1), REPEATS)
 """Kind 0 is an empty slot."""
 TABLE_SHAPE = (SLOTS, KINDS, 2)
+EARLIER_SHAPE = (SLOTS - 1, KINDS, 2)
+"""Of tables that were learned before there was a slot for repeats."""
 LEAST_SEED = 64
 """Symbols of a seed, for a sample to recall any of it."""
 REMEMBERED = 1 << 15
@@ -63,11 +70,26 @@ Slots = tuple[list[int], list[int]]
 NOTHING: Slots = ([0] * SLOTS, [0] * SLOTS)
 
 
+class Here(NamedTuple):
+    """Where a reader is in a document that is remembered, or in what follows it.
+
+    Attributes:
+        recent: the last symbols.
+        precedent: where the document went on as it does now; None: nowhere.
+    """
+
+    recent: Context = ()
+    precedent: Precedent | None = None
+
+
 class Memory:
     """What followed which symbols in the document so far.
 
     Args:
         document: the symbol that opens a document, and empties the memory.
+
+    Attributes:
+        here: behind its last symbol.
     """
 
     def __init__(self, document: int) -> None:
@@ -77,9 +99,10 @@ class Memory:
     def _forget(self) -> None:
         self._followers: dict[Context, list[int]] = {}
         self._older: dict[Context, list[int]] = {}
+        self._repeats = Repeats()
         self._open: list[list[int]] = []
         self._age = 0
-        self.recent: Context = ()
+        self.here = Here()
 
     def feed(self, symbol: int) -> Slots:
         """Reads a symbol, and remembers that it followed those before it: what could come next."""
@@ -93,9 +116,12 @@ class Memory:
         self._age += 1
         if self._age == REMEMBERED:
             self._older, self._followers, self._age = self._followers, {}, 0
-        self.recent = follow(self.recent, symbol)
-        self._open = [self._keep(self.recent[-size:]) for size, _ in CONTEXTS if len(self.recent) >= size]
-        return self.look(self.recent)
+            self._repeats.age()
+        self.here = self.follow(self.here, symbol)
+        recent = self.here.recent
+        self._repeats.add(symbol, recent)
+        self._open = [self._keep(recent[-size:]) for size, _ in CONTEXTS if len(recent) >= size]
+        return self.look(self.here)
 
     def _keep(self, context: Context) -> list[int]:
         known = self._followers.get(context)
@@ -103,20 +129,23 @@ class Memory:
             known = self._followers[context] = list(self._older.get(context, ()))
         return known
 
-    def look(self, recent: Context) -> Slots:
-        """What could come after these symbols; nothing is remembered of them."""
+    def follow(self, here: Here, symbol: int) -> Here:
+        """Behind one more symbol, which is not remembered."""
+        recent = (*here.recent[1 - CONTEXTS[-1][0] :], symbol)
+        return Here(recent, self._repeats.follow(here.precedent, symbol, recent))
+
+    def look(self, here: Here) -> Slots:
+        """What could come next."""
         candidates: list[int] = []
         kinds: list[int] = []
         for size, wanted in CONTEXTS:
-            context = recent[-size:]
+            context = here.recent[-size:]
             known = self._followers.get(context) or self._older.get(context) or []
             _rank(known, wanted, candidates, kinds)
+        coming = here.precedent and self._repeats.next(here.precedent)
+        candidates.append(coming or 0)
+        kinds.append(here.precedent.kind if here.precedent and coming is not None else 0)
         return candidates, kinds
-
-
-def follow(recent: Context, symbol: int) -> Context:
-    """The symbols that a context may hold, after one more."""
-    return (*recent[1 - CONTEXTS[-1][0] :], symbol)
 
 
 def _rank(followers: Sequence[int], wanted: int, candidates: list[int], kinds: list[int]) -> None:
@@ -166,6 +195,11 @@ def _raises(log_p: Tensor, table: Tensor, kinds: Tensor) -> Tensor:
     return raises.clamp(-MOST, MOST).masked_fill(kinds == 0, 0.0)
 
 
+def with_all_slots(table: Tensor) -> Tensor:
+    """An earlier table as one of today, which makes as little of repeats: (slots, kinds, 2)."""
+    return torch.cat([table, table.new_zeros(SLOTS - len(table), *table.shape[1:])])
+
+
 class Reminder:
     """What samples that grow side by side recall of the seed that they share.
 
@@ -184,7 +218,7 @@ class Reminder:
         self._memory = Memory(document)
         for symbol in prompt:
             last = self._memory.feed(symbol)
-        self._recent = [self._memory.recent] * width
+        self._here = [self._memory.here] * width
         self._now = [last] * width
 
     def bend(self, logits: Tensor) -> Tensor:
@@ -194,8 +228,8 @@ class Reminder:
 
     def feed(self, ids: Sequence[int]) -> None:
         """Reads the symbol that each sample has drawn."""
-        self._recent = [follow(recent, symbol) for recent, symbol in zip(self._recent, ids, strict=True)]
-        self._now = [self._memory.look(recent) for recent in self._recent]
+        self._here = [self._memory.follow(here, symbol) for here, symbol in zip(self._here, ids, strict=True)]
+        self._now = [self._memory.look(here) for here in self._here]
 
 
 class Observed:
