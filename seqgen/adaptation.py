@@ -5,11 +5,12 @@ and the next segment is predicted with what they have learned:
 
     weights += -rate * gradient / size + decay * size / mean size * (weights at first - weights)
 
-A step goes by how large the gradient of a weight usually is: its root mean square and a little more, the `size`. What
-hardly ever matters must not be moved much by one segment that differs (Krause, Kahembwe, Murray and Renals 2018, "Dynamic
-evaluation of neural sequence models"). They gather the sizes from the training text. Here they come from text that the model
-writes itself: the mean square is then the diagonal of the Fisher information of its own distribution. It predicts as well,
-needs no corpus at hand and no room in a checkpoint, and is a function of the weights alone. The checkpoint is never touched.
+The rate is lower for matrices of small weights (`USUAL_WEIGHT`). A step goes by how large the gradient of a weight usually is:
+its root mean square and a little more, the `size`. What hardly ever matters must not be moved much by one segment that
+differs (Krause, Kahembwe, Murray and Renals 2018, "Dynamic evaluation of neural sequence models"). They gather the sizes from
+the training text. Here they come from text that the model writes itself: the mean square is then the diagonal of the Fisher
+information of its own distribution. It predicts as well, needs no corpus at hand and no room in a checkpoint, and is a
+function of the weights alone. The checkpoint is never touched.
 
 One thread does the work: a window of a single lane is too little for two to share.
 """
@@ -40,6 +41,9 @@ from seqgen.units import Unit
 LARGEST_STEP = 4.0
 """How large a step may be, where one is 1 in what the model writes itself. What is quite unlike that would carry the weights
 away."""
+USUAL_WEIGHT = 0.1
+"""Root mean square of a matrix's weights, below which they learn so much slower: strong weight decay leaves weights that usual
+steps carry away within a page."""
 PASSES = 3
 """How often a text is read that a model is to write like."""
 TOGETHER = 16
@@ -73,7 +77,8 @@ class Adapter:
         mean = max(math.fsum(float(size.sum(dtype=torch.float64)) for size in sizes) / count, 1e-12)
         self._most = LARGEST_STEP * math.sqrt(count)
         sizes = [size + max(self.settings.floor, 1e-6) * mean for size in sizes]
-        self._scales = [1 / size for size in sizes]
+        means = [float(weight.square().mean().sqrt()) for weight in self._first]
+        self._scales = [min(1.0, mean / USUAL_WEIGHT) / size for mean, size in zip(means, sizes, strict=True)]
         self._pulls = [(size * (self.settings.decay / mean)).clamp_(max=1) for size in sizes]
 
     def read(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -145,6 +145,24 @@ def test_no_text_however_strange_ruins_the_weights(loaded: Loaded) -> None:
     assert np.isfinite(nats).all() and nats.mean() < alone.mean()
 
 
+def test_small_weights_take_smaller_steps(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = ids_of(loaded, verse(2 * SEGMENT))[: SEGMENT + 1]  # one segment
+    small = dict(loaded.model.named_parameters())["layers.0.recurrent"]
+    size = float(small.square().mean().sqrt())
+
+    def moved(usual: float) -> float:
+        monkeypatch.setattr(adaptation, "USUAL_WEIGHT", usual)
+        before, adapter = small.clone(), Adapter(loaded.model, AdaptationSettings(rate=1e-5, decay=0.0))
+        adapter.read(ids)
+        distance = float((small - before).norm())
+        adapter.reset()
+        return distance
+
+    monkeypatch.setattr(adaptation, "LARGEST_STEP", 1e9)
+    assert moved(10 * size) == pytest.approx(moved(size) / 10, rel=1e-2)
+    assert moved(0.5 * size) == moved(size), "large ones go by the rate alone"
+
+
 def test_no_step_is_longer_than_it_may_be(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adaptation, "LARGEST_STEP", 0.05)
     before, ids = weights_of(loaded.model), ids_of(loaded, verse(SEGMENT).upper())
