@@ -57,12 +57,15 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS, action="append", help="default: all")
     parser.add_argument("--time", default="10m", help="of each training, as for `seqgen train`")
     parser.add_argument("--set", action="append", default=[], help="also give this to `seqgen train`")
+    parser.add_argument("--dynamic", action="store_true", help="also let the model learn from the pieces that it reads")
+    parser.add_argument("--keep", type=Path, help="keep pieces and checkpoints in folders of this one, by task")
     options = parser.parse_args()
     heading(
         "JSB chorales",
         f"The standard split, each training `seqgen train FOLDER --set corpus.split=folders --time {options.time}` and nothing "
         "else but what is shown; figures by `seqgen eval --json`, all its nats over the frames and notes of the data set. "
-        "Weights are chosen, and recall is learned, on the validation pieces.",
+        "Weights are chosen, and recall is learned, on the validation pieces; what these need with recall is what the training "
+        "says, which is cross-validated (where it had time to read all of them; else by what was learned from them).",
     )
     for name in options.task or TASKS:
         measure(name, TASKS[name], options)
@@ -71,8 +74,8 @@ def main() -> None:
 def measure(name: str, task: Task, options: argparse.Namespace) -> None:
     """Trains one task in a folder of its own, and prints its figures beside the published ones."""
     data = json.loads((options.data / "music" / task.file).read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        here = options.keep.absolute() / name if options.keep else Path(scratch)
         for split in SPLITS:
             (here / "jsb" / split).mkdir(parents=True)
             for number, frames in enumerate(data[split]):
@@ -80,10 +83,19 @@ def measure(name: str, task: Task, options: argparse.Namespace) -> None:
                 (here / "jsb" / split / f"{number:03}.notes").write_text(notation.write(piece), encoding="utf-8")
         extra = [argument for each in options.set for argument in ("--set", each)]
         train = ["train", "jsb", "--set", "corpus.split=folders", *task.arguments, "--time", options.time, *extra]
-        run(*train, folder=here)
-        print(f"{name}: seqgen {' '.join(train)}\n  published, on {task.split}: {task.published}")
+        (*_, trained), _ = run(*train, folder=here)
+        model = trained["recipe"]["model"]
+        print(
+            f"{name}: seqgen {' '.join(train)}: {trained['steps']:,} steps, {model['layers']} layers of {model['hidden']}, "
+            f"dropout {model['hidden_dropout']}, weight decay {trained['recipe']['training']['weight_decay']}\n"
+            f"  published, on {task.split}: {task.published}"
+        )
         for split in SPLITS[1:]:
-            (figures,), _ = run("eval", "jsb", "--split", split, folder=here)
+            (figures,), _ = run(
+                "eval", "jsb", "--split", split, *(["--dynamic"] if options.dynamic else []), folder=here
+            )
+            if split == "valid" and trained["valid"]["symbols"] == figures["symbols"]:
+                figures["nats_per_note"] = trained["valid"]["nats_per_note"]
             tell(split, figures, data[split])
 
 
@@ -91,9 +103,13 @@ def tell(split: str, figures: dict[str, Any], pieces: list[list[list[int]]]) -> 
     """Prints the figures of a split per frame and per note of the data set."""
     frames = sum(map(len, pieces))
     notes = len(VOICES) * frames
-    in_all = {"seqgen": figures["nats_per_symbol"] * figures["symbols"]}
-    each = in_all["seqgen"] / figures["nats_per_note"]
-    in_all["without recall"] = each * figures["nats_per_note_without_recall"]
+    each = figures["notes"]  # as seqgen counts them: rests that fill the last bar, too
+    named = {
+        "seqgen": "nats_per_note",
+        "without recall": "nats_per_note_without_recall",
+        "learning, without recall": "nats_per_note_dynamic_without_recall",
+    }
+    in_all = {what: each * figures[name] for what, name in named.items() if name in figures}
     in_all |= {baseline: each * value for baseline, value in figures["baselines"].items()}
     later = figures["nats_per_frame_from_second"] * (figures["frames"] - len(pieces))
     for what, nats in in_all.items():
