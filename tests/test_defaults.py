@@ -95,6 +95,16 @@ def test_what_is_read_in_many_alike_forms_is_forgotten_sooner_and_nothing_inheri
     assert decay(hidden=256) == TrainingSettings().weight_decay < 0.04
 
 
+def test_a_long_training_on_alike_forms_has_more_units_and_a_short_one_as_many() -> None:
+    def hidden(forms: Forms, seconds: float) -> int:
+        facts = dataclasses.replace(NOVEL, symbols=10**7, seconds=seconds, forms=forms)
+        return int(choose(facts)["model"]["hidden"])
+
+    alike, others = Forms(7, alike=True), Forms(7)
+    assert hidden(alike, 60) == hidden(others, 60) and hidden(Forms(), 3600) == hidden(others, 3600)
+    assert 1.15 < hidden(alike, 900) / hidden(others, 900) < hidden(alike, 3600) / hidden(others, 3600) < 1.3
+
+
 def test_what_is_read_often_in_alike_forms_is_forgotten_sooner() -> None:
     alike = Forms(7, alike=True)
     assert choose_weight_decay(0, alike) == choose_weight_decay(1, alike) < 0.15
