@@ -38,7 +38,7 @@ from seqgen.splits import Split
 from seqgen.tokenizers import Tokenizer
 from seqgen.units import Unit
 
-LARGEST_STEP = 4.0
+LARGEST_STEP = 2.0
 """How large a step may be, where one is 1 in what the model writes itself. What is quite unlike that would carry the weights
 away."""
 USUAL_WEIGHT = 0.1
