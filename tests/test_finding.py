@@ -284,17 +284,22 @@ def test_one_of_many_that_a_glob_finds_is_left_out_if_it_cannot_be_used() -> Non
             read(name)
 
 
-def test_of_a_file_that_is_found_little_is_kept() -> None:
-    for number in range(400):
-        write(Path("c", str(number % 20), f"letter-{number}.txt"), b"")
+def held_by_what_is_found() -> int:
+    """Bytes that are held while 400 files are found."""
     tracemalloc.start()
     try:
         sources, _ = find_sources(("c",), LeftOut())
         assert len(sources) == 400
-        held, _ = tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert held / 400 < 600
+
+
+def test_of_a_file_that_is_found_little_is_kept() -> None:
+    for number in range(400):
+        write(Path("c", str(number % 20), f"letter-{number}.txt"), b"")
+    # At the same time other threads may come to hold something, as they import a module: not each time.
+    assert min(held_by_what_is_found() for _ in range(3)) / 400 < 600
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_that_file() -> None:
