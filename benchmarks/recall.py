@@ -77,14 +77,12 @@ def of_contexts(model: Model, ids: Ids) -> Observed:
     """What a table is learned from that knows nothing of repeats."""
     candidates, kinds = map(torch.from_numpy, candidates_of(Memory(DOCUMENT), ids[:-1].tolist()))
     kinds[:, -1] = 0
-    recall, model.recall = model.recall, None
     targets, log_p = torch.from_numpy(ids[1:]), torch.zeros(candidates.shape)
     nats = torch.zeros(len(targets))
     for places, alone, _, wanted in predictions(model, ids):
         where = torch.from_numpy(places)
         log_p[where] = alone.gather(-1, candidates[where])
         nats[where] = -alone.gather(-1, wanted[:, None])[:, 0]
-    model.recall = recall
     return Observed(targets, nats, candidates, kinds, log_p)
 
 

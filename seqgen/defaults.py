@@ -26,9 +26,9 @@ GPU_LANES = 128
 RATES = {name: getattr(TrainingSettings(), name) for name in ("learning_rate", "matrix_rate")}
 LEAST_INHERITED_RATE = 0.3
 """Share of the usual learning rates for a training on a tiny text that begins with a trained model."""
-LONG_LEARNED, MOST_MORE_UNITS = 4.4e13, 1.25
-"""Floating point operations of a training above which pieces in forms that are alike have more units, and how many times as
-many at most: they are read often enough by then, and regularized so strongly that more units learn more in fewer steps."""
+LONG_LEARNED, BY_LENGTH, MOST_MORE_UNITS = 4.4e13, 0.15, 1.25
+"""Floating point operations of a training above which pieces in forms that are alike have more units, by which power of them, and
+how many times as many at most: read so often and regularized so strongly, they are learned better by more units."""
 WEIGHT_DECAY, BY_FORMS = 0.04, 0.65
 """For one form, and the power of the number of alike forms by which it rises: what is read so often is to be forgotten sooner."""
 OFTEN_HEARD, BY_PASSES = 10.0, 0.45
@@ -200,7 +200,7 @@ def choose(facts: Facts) -> Overrides:
     budget = EFFICIENCY * facts.matrix_rate * facts.seconds  # floating point operations
     by_time = 256 * (budget / 2.6e13) ** 0.25
     if facts.forms.alike:
-        by_time *= _between((budget / LONG_LEARNED) ** 0.15, 1.0, MOST_MORE_UNITS)
+        by_time *= _between((budget / LONG_LEARNED) ** BY_LENGTH, 1.0, MOST_MORE_UNITS)
     by_corpus = 96 * (facts.symbols / 1e4) ** 0.25
     hidden = facts.hidden or _round(min(by_time, by_corpus * 1.5), 32, 64, 1024)
     embedding = _round(min(hidden, 16 + 4 * math.sqrt(facts.vocabulary) + facts.vocabulary / 16), 16, 16, 256)

@@ -33,9 +33,8 @@ LANE_LEAST = 1024
 """Symbols that a lane has at least; shorter texts are read in fewer lanes."""
 CHUNK = 256
 WARM_UP = CHUNK
-LONGEST_WARM_UP = 2048
-MOST_WARMING = 0.5
-"""Share of a lane that is read before it, at most, but for `WARM_UP`."""
+LONGEST_WARM_UP, MOST_WARMING = 2048, 0.5
+"""Symbols up to which a document is short, and how much of a lane they may be: so much more time is spent at most."""
 BLOCK = 1 << 18
 """Symbols whose candidates are in memory at once."""
 

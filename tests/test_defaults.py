@@ -95,6 +95,11 @@ def test_what_is_read_in_many_alike_forms_is_forgotten_sooner_and_nothing_inheri
     assert decay(hidden=256) == TrainingSettings().weight_decay < 0.04
 
 
+@pytest.mark.parametrize(("seconds", "symbols"), [(10, 6_000), (180, 53_665), (600, 97_979), (3600, 100_000)])
+def test_recall_is_learned_from_so_much_that_it_takes_little_of_the_time(seconds: float, symbols: int) -> None:
+    assert training(dataclasses.replace(NOVEL, seconds=seconds)).recall_symbols == symbols
+
+
 def test_a_long_training_on_alike_forms_has_more_units_and_a_short_one_as_many() -> None:
     def hidden(forms: Forms, seconds: float) -> int:
         facts = dataclasses.replace(NOVEL, symbols=10**7, seconds=seconds, forms=forms)

@@ -70,6 +70,18 @@ def test_a_corpus_that_an_older_seqgen_prepared_in_another_way_is_said_to_be_tha
     assert seqgen.train("verse.txt", steps=2, init_from=old, name="begun").finished
 
 
+@pytest.mark.parametrize("old", ["format-3-text"], indirect=True)
+def test_where_the_format_is_settled_only_the_files_can_have_changed(
+    old: Path, corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(corpora, tmp_path / "changed"))
+    with Path("verse.txt").open("a", encoding="utf-8") as verse:
+        verse.write("One more line.\n")
+    with pytest.raises(DataError) as refused:
+        seqgen.train(out=old, resume=True, steps="+3")
+    assert "older seqgen" not in f"{refused.value} {refused.value.hint}"
+
+
 @pytest.mark.parametrize("old", UNSETTLED, indirect=True)
 def test_a_network_that_is_gone_is_refused_with_what_to_do(old: Path) -> None:
     with pytest.raises(CheckpointError, match="before networks and symbols were settled: train it again, --recipe old"):

@@ -40,7 +40,7 @@ the second and later candidates: the lower bounds)."""
 KINDS = 1 + max((len(VISITS) + 1) * (len(SHARES) + 1), REPEATS)
 """Kind 0 is an empty slot."""
 TABLE_SHAPE = (SLOTS, KINDS, 2)
-EARLIER_SHAPE = (SLOTS - 1, KINDS, 2)
+EARLIER_SHAPE = (13, 25, 2)
 """Of tables that were learned before there was a slot for repeats."""
 LEAST_SEED = 64
 """Symbols of a seed, for a sample to recall any of it."""
