@@ -255,64 +255,100 @@ INLINE void wait_for_others(const window *w, int64_t steps) {
         _tile_dpbf16ps(sum, READ, tile); \
     } while (0)
 
+/* Some units of some streams at a step, whose sums are made at once. */
+typedef struct {
+    int64_t t, unit;
+    int32_t row, rows;
+    floats *sums;
+} block;
+
+/* What is to be done with the sums of a block, a stream after the other. Vectors do it, and would let the matrix unit wait; so
+ * it is done between the products of the next block, a share of its streams after each of `count` of them. */
+#define WITH_EACH(product, count, waiting, finish) \
+    for (int64_t each = 0, done = 0; each < (count); each++) { \
+        product; \
+        for (int64_t last = (waiting).rows * (each + 1) / (count); done < last; done++) finish(w, &(waiting), done); \
+    }
+
+INLINE void finish_forward(const window *w, const block *b, int64_t r) {
+    const uint16_t *inputs = w->inputs + (b->t * w->rows + b->row + r) * GATES * w->hidden + b->unit;
+    floats sums[GATES];
+    for (int g = 0; g < GATES; g++) sums[g] = b->sums[r * GATES + g] + widen(inputs + g * w->hidden);
+    step_cells(w, b->t, b->row + r, b->unit, sums);
+}
+
 static void forward_by_tiles(const window *w, part p) {
     const int64_t hidden = w->hidden;
-    floats sums[TILE_ROWS * GATES];
-    int32_t shaped = 0;
+    floats sums[2][TILE_ROWS * GATES];
+    int32_t shaped = 0, turn = 0;
     for (int64_t t = 0; t < w->time; t++) {
+        block waiting = {.rows = 0};
         for (int64_t unit = p.unit; unit < p.last_unit; unit += LANES)
-            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS) {
+            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS, turn = !turn) {
                 const int32_t rows = take_rows(row, p.last_row, &shaped);
                 const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
                 CLEAR_SUMS(sums);
-                for (int64_t k = 0; k < hidden; k += TILE_NUMBERS, weights += TILE_NUMBERS * GATES * LANES) {
-                    _tile_loadd(READ, before + k, hidden * 2);
-                    ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
-                    ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
-                    ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
-                    ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
-                }
-                STORE_SUMS(sums, sums + 1, sums + 2, sums + 3, GATES * LANES * 4);
-                for (int64_t r = 0; r < rows; r++) {
-                    const uint16_t *inputs = w->inputs + (t * w->rows + row + r) * GATES * hidden + unit;
-                    for (int g = 0; g < GATES; g++) sums[r * GATES + g] += widen(inputs + g * hidden);
-                    step_cells(w, t, row + r, unit, sums + r * GATES);
-                }
+                WITH_EACH(
+                    {
+                        _tile_loadd(READ, before + each * TILE_NUMBERS, hidden * 2);
+                        ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
+                        ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
+                        ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
+                        ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
+                        weights += TILE_NUMBERS * GATES * LANES;
+                    },
+                    hidden / TILE_NUMBERS, waiting, finish_forward)
+                floats *made = sums[turn];
+                STORE_SUMS(made, made + 1, made + 2, made + 3, GATES * LANES * 4);
+                waiting = (block){t, unit, row, rows, made};
             }
+        for (int64_t r = 0; r < waiting.rows; r++) finish_forward(w, &waiting, r);
         wait_for_others(w, t + 1);
     }
     _tile_release();
+}
+
+/* The gradients of the hidden states before a step, and with them what the step before needs. */
+INLINE void finish_backward(const window *w, const block *b, int64_t r) {
+    const int64_t row = b->row + r;
+    const floats *sums = b->sums + r * VECTORS, *others = sums + TILE_ROWS * VECTORS;
+    for (int v = 0; v < VECTORS; v++) store(w->of_hidden + row * w->hidden + b->unit + v * LANES, sums[v] + others[v]);
+    if (b->t) step_gates(w, b->t - 1, row, b->unit, b->unit + WIDE);
 }
 
 /* The same steps on the way back. Products go through both halves of the changes at once: four sums that grow by turns keep the
  * unit busy, where two would wait for themselves. */
 static void backward_by_tiles(const window *w, part p) {
     const int64_t hidden = w->hidden, fed = GATES * hidden, half = fed / 2;
-    floats sums[2][TILE_ROWS * VECTORS];
-    int32_t shaped = 0;
+    floats sums[2][2 * TILE_ROWS * VECTORS];
+    int32_t shaped = 0, turn = 0;
+    for (int32_t row = p.row; row < p.last_row; row++) step_gates(w, w->time - 1, row, p.unit, p.last_unit);
     for (int64_t t = w->time - 1; t >= 0; t--) {
-        for (int32_t row = p.row; row < p.last_row; row++) step_gates(w, t, row, p.unit, p.last_unit);
         wait_for_others(w, w->time - t);
+        block waiting = {.rows = 0};
         for (int64_t unit = p.unit; unit < p.last_unit; unit += WIDE)
-            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS) {
+            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS, turn = !turn) {
                 const int32_t rows = take_rows(row, p.last_row, &shaped);
                 const uint16_t *changes = w->changes + (t * w->rows + row) * fed;
-                const uint16_t *weights = w->packed + unit * fed, *others = weights + half * WIDE;
+                const uint16_t *weights = w->packed + unit * fed;
                 CLEAR_SUMS(sums);
-                for (int64_t k = 0; k < half; k += TILE_NUMBERS) {
-                    _tile_loadd(READ, changes + k, fed * 2);
-                    ADD_PRODUCT(0, FIRST, weights + k * WIDE, TILE_STRIDE(VECTORS));
-                    ADD_PRODUCT(1, SECOND, weights + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
-                    _tile_loadd(READ, changes + half + k, fed * 2);
-                    ADD_PRODUCT(2, THIRD, others + k * WIDE, TILE_STRIDE(VECTORS));
-                    ADD_PRODUCT(3, FIRST, others + k * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
-                }
-                STORE_SUMS(sums[0], sums[0] + 1, sums[1], sums[1] + 1, VECTORS * LANES * 4);
-                for (int64_t r = 0; r < rows; r++)
-                    for (int v = 0; v < VECTORS; v++)
-                        store(w->of_hidden + (row + r) * hidden + unit + v * LANES,
-                              sums[0][r * VECTORS + v] + sums[1][r * VECTORS + v]);
+                WITH_EACH(
+                    {
+                        _tile_loadd(READ, changes, fed * 2);
+                        ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(VECTORS));
+                        ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(VECTORS));
+                        _tile_loadd(READ, changes + half, fed * 2);
+                        ADD_PRODUCT(2, THIRD, weights + half * WIDE, TILE_STRIDE(VECTORS));
+                        ADD_PRODUCT(3, FIRST, weights + half * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+                        changes += TILE_NUMBERS;
+                        weights += TILE_NUMBERS * WIDE;
+                    },
+                    half / TILE_NUMBERS, waiting, finish_backward)
+                floats *made = sums[turn], *others = made + TILE_ROWS * VECTORS;
+                STORE_SUMS(made, made + 1, others, others + 1, VECTORS * LANES * 4);
+                waiting = (block){t, unit, row, rows, made};
             }
+        for (int64_t r = 0; r < waiting.rows; r++) finish_backward(w, &waiting, r);
     }
     _tile_release();
 }
