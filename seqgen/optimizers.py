@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seqgen.machine import DTYPES
 from seqgen.models.base import Model
-from seqgen.native.updates import follow, update
+from seqgen.native.updates import Following, Updating, follow, update
 from seqgen.recipe import TrainingSettings
 
 MOMENTUM = 0.95
@@ -88,22 +88,25 @@ class Muon(Optimizer):
     def step(self, share: float = 1.0) -> None:
         """One update."""
         lr = share * self.lr
-        for (blocks, shape), places in self._alike.items():
-            wanted = self.params[places[0]].new_empty((len(places), *shape), dtype=self.dtype)
-            for each, place in zip(wanted, places, strict=True):
-                self._follow(place, each)
-            matrices = wanted.view(len(places) * blocks, -1, shape[-1])  # (matrices * blocks, hidden, features)
-            updates = orthogonalize(matrices, self.iterations).reshape_as(wanted)
-            for place, change in zip(places, updates, strict=True):
-                update(self.params[place], change, 1 - lr * self.weight_decay, lr)
+        groups = [
+            (blocks, places, self.params[places[0]].new_empty((len(places), *shape), dtype=self.dtype))
+            for (blocks, shape), places in self._alike.items()
+        ]
+        directions = ((place, each) for _, places, wanted in groups for place, each in zip(places, wanted, strict=True))
+        follow([self._following(place, each) for place, each in directions], MOMENTUM)
+        updates: list[Updating] = []
+        for blocks, places, wanted in groups:
+            matrices = wanted.view(len(places) * blocks, -1, wanted.shape[-1])  # (matrices * blocks, hidden, features)
+            changes = orthogonalize(matrices, self.iterations).reshape_as(wanted)
+            updates += [Updating(self.params[place], change) for place, change in zip(places, changes, strict=True)]
+        update(updates, 1 - lr * self.weight_decay, lr)
 
-    def _follow(self, place: int, wanted: Tensor) -> None:
-        """Nesterov momentum."""
+    def _following(self, place: int, wanted: Tensor) -> Following:
         gradient, state = self.params[place].grad, self.state[place]
         assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
-        follow(gradient, state["momentum"], MOMENTUM, wanted)
+        return Following(gradient, state["momentum"], wanted)
 
 
 class AdamW(Optimizer):

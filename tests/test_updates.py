@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqgen.native import sharing, updates
 from seqgen.native.compiling import load_library
-from seqgen.native.updates import follow, update
+from seqgen.native.updates import Following, Updating, follow, update
 
 SHAPES = [(1, 1), (3, 5), (64, 80), (33, 97)]
 
@@ -44,7 +44,7 @@ def test_it_follows_gradients_with_momentum(shape: tuple[int, int], threads: int
     expected = 0.95 * momentum.double() + 0.05 * gradient.double()
     direction = 0.95 * expected + 0.05 * gradient.double()
     wanted = torch.empty(shape, dtype=torch.bfloat16)
-    follow(gradient, momentum, 0.95, wanted)
+    follow([Following(gradient, momentum, wanted)], 0.95)
     torch.testing.assert_close(momentum.double(), expected, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(wanted.double(), direction, rtol=2**-8, atol=1e-6)
 
@@ -53,20 +53,20 @@ def test_it_follows_gradients_with_momentum(shape: tuple[int, int], threads: int
 def test_it_takes_a_change_from_what_is_kept(shape: tuple[int, int], threads: int, ran: list[str]) -> None:
     param, change = draw(*shape, seed=3), draw(*shape, seed=4).bfloat16()
     expected = 0.9 * param.double() - 0.04 * change.double()
-    update(param, change, 0.9, 0.04)
+    update([Updating(param, change)], 0.9, 0.04)
     torch.testing.assert_close(param.double(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_change_may_lie_in_memory_as_its_transpose(ran: list[str]) -> None:
     param, change = torch.zeros(6, 4), draw(4, 6, seed=5).bfloat16().t()
-    update(param, change, 1.0, 1.0)
+    update([Updating(param, change)], 1.0, 1.0)
     assert torch.equal(param, -change.float())
 
 
 def test_bfloat16_is_rounded_to_the_nearest_and_to_the_even_of_two(ran: list[str]) -> None:
     momentum = torch.tensor([1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -1 - 2**-9, 0.0, 3e38])
     wanted = torch.empty(6, dtype=torch.bfloat16)
-    follow(momentum.clone(), momentum, 0.5, wanted)
+    follow([Following(momentum.clone(), momentum, wanted)], 0.5)
     assert torch.equal(wanted, momentum.bfloat16())
 
 
@@ -74,9 +74,32 @@ def test_numbers_of_other_types_and_other_places_are_left_to_torch(monkeypatch: 
     monkeypatch.setattr(updates, "share", lambda *_: pytest.fail("it is not compiled for them"))
     for dtype, low in ((torch.float32, torch.float32), (torch.float64, torch.bfloat16)):
         gradient, momentum, wanted = (torch.ones(4, dtype=each) for each in (dtype, dtype, low))
-        follow(gradient, momentum, 0.5, wanted)
-        update(gradient, wanted, 1.0, 0.5)
+        follow([Following(gradient, momentum, wanted)], 0.5)
+        update([Updating(gradient, wanted)], 1.0, 0.5)
         assert torch.equal(gradient, torch.full((4,), 0.5, dtype=dtype))
     apart = torch.ones(4, 2).t()  # a parameter whose rows do not follow each other
-    update(apart, torch.ones(2, 4).bfloat16(), 1.0, 1.0)
+    update([Updating(apart, torch.ones(2, 4).bfloat16())], 1.0, 1.0)
     assert not apart.any()
+
+
+def test_all_matrices_go_at_once_and_each_as_it_can(threads: int, ran: list[str]) -> None:
+    shapes, types = (
+        [(33, 97), (1, 1), (4, 6), (64, 80)],
+        [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16],
+    )
+    alone, together = (
+        [
+            Following(draw(*shape, seed=seed), draw(*shape, seed=9 + seed), torch.empty(shape, dtype=dtype))
+            for seed, (shape, dtype) in enumerate(zip(shapes, types, strict=True))
+        ]
+        for _ in range(2)
+    )
+    for each in alone:
+        follow([each], 0.95)
+        update([Updating(each.momentum, each.wanted)], 0.9, 0.04)
+    before = len(ran)
+    follow(together, 0.95)
+    update([Updating(each.momentum, each.wanted) for each in together], 0.9, 0.04)
+    assert ran[before:] == (["follow", "update"] if ran else [])
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one.momentum, other.momentum) and torch.equal(one.wanted, other.wanted)

@@ -8,14 +8,27 @@ typedef struct {
     const float *gradient;
     float *momentum;   /* what is remembered of gradients */
     uint16_t *wanted;  /* bfloat16: the direction in which to go */
-    float memory;      /* share of the momentum that stays, and that the direction has of it */
+    int64_t numbers;
 } following;
 
 typedef struct {
     float *param;
     const uint16_t *change; /* bfloat16 */
-    float kept, rate;       /* share of the parameter that is left by weight decay, and how far it goes */
+    int64_t numbers;
 } updating;
+
+/* Of all matrices each thread does some of `shares` parts, so that it is called once for all of them. */
+typedef struct {
+    const following *matrices;
+    int32_t count, shares;
+    float memory; /* share of the momentum that stays, and that the direction has of it */
+} followings;
+
+typedef struct {
+    const updating *matrices;
+    int32_t count, shares;
+    float kept, rate; /* share of the parameters that is left by weight decay, and how far they go */
+} updatings;
 
 static inline uint16_t narrow(float value) {
     uint32_t bits;
@@ -30,22 +43,28 @@ static inline float widen(uint16_t value) {
     return wide;
 }
 
-/* Momentum as Nesterov has it, of the numbers from `from` up to `to`. */
-void follow(const following *f, int32_t from, int32_t to) {
-    const float *restrict gradient = f->gradient;
-    float *restrict momentum = f->momentum;
-    uint16_t *restrict wanted = f->wanted;
+/* Momentum as Nesterov has it, of the shares from `from` up to `to`. */
+void follow(const followings *f, int32_t from, int32_t to) {
     const float memory = f->memory;
-    for (int32_t i = from; i < to; i++) {
-        float old = gradient[i] + memory * (momentum[i] - gradient[i]);
-        momentum[i] = old;
-        wanted[i] = narrow(gradient[i] + memory * (old - gradient[i]));
+    for (const following *m = f->matrices; m < f->matrices + f->count; m++) {
+        const float *restrict gradient = m->gradient;
+        float *restrict momentum = m->momentum;
+        uint16_t *restrict wanted = m->wanted;
+        const int64_t last = m->numbers * to / f->shares;
+        for (int64_t i = m->numbers * from / f->shares; i < last; i++) {
+            float old = gradient[i] + memory * (momentum[i] - gradient[i]);
+            momentum[i] = old;
+            wanted[i] = narrow(gradient[i] + memory * (old - gradient[i]));
+        }
     }
 }
 
-void update(const updating *u, int32_t from, int32_t to) {
-    float *restrict param = u->param;
-    const uint16_t *restrict change = u->change;
+void update(const updatings *u, int32_t from, int32_t to) {
     const float kept = u->kept, rate = u->rate;
-    for (int32_t i = from; i < to; i++) param[i] = kept * param[i] - rate * widen(change[i]);
+    for (const updating *m = u->matrices; m < u->matrices + u->count; m++) {
+        float *restrict param = m->param;
+        const uint16_t *restrict change = m->change;
+        const int64_t last = m->numbers * to / u->shares;
+        for (int64_t i = m->numbers * from / u->shares; i < last; i++) param[i] = kept * param[i] - rate * widen(change[i]);
+    }
 }
