@@ -30,7 +30,8 @@
 #define BACKWARD_ROWS 8
 
 typedef struct {
-    const uint16_t *inputs;    /* (time, rows, gates * hidden): what the layer's input contributes, biases included */
+    const uint16_t *inputs;    /* (time, rows, gates * hidden): what the layer's input contributes */
+    const float *bias;         /* (gates * hidden) */
     const uint16_t *packed;    /* recurrent weights, for this direction */
     const uint16_t *first;     /* (rows, hidden): the hidden state before the window */
     const float *cell;         /* (rows, hidden): the cell state before it */
@@ -129,12 +130,18 @@ INLINE const uint16_t *hidden_before(const window *w, int64_t t, int64_t row) {
     return t ? w->outputs + ((t - 1) * w->rows + row) * w->hidden : w->first + row * w->hidden;
 }
 
+/* What LANES units of a gate are fed but for the recurrent weights. */
+INLINE floats fed(const window *w, int64_t t, int64_t row, int gate, int64_t unit) {
+    const int64_t at = gate * w->hidden + unit;
+    return widen(w->inputs + (t * w->rows + row) * GATES * w->hidden + at) + load(w->bias + at);
+}
+
 /* A step of LANES units of `rows` streams, from `row` on. */
 INLINE void step_forward(const window *w, int64_t t, int64_t row, int64_t panel, const int rows) {
-    const int64_t hidden = w->hidden, unit = panel * LANES, at = t * w->rows + row;
+    const int64_t hidden = w->hidden, unit = panel * LANES;
     floats sums[FORWARD_ROWS * GATES];
     for (int r = 0; r < rows; r++)
-        for (int g = 0; g < GATES; g++) sums[r * GATES + g] = widen(w->inputs + ((at + r) * GATES + g) * hidden + unit);
+        for (int g = 0; g < GATES; g++) sums[r * GATES + g] = fed(w, t, row + r, g, unit);
     const uint16_t *weights = w->packed + panel * hidden * GATES * LANES;
     add_products(sums, weights, hidden_before(w, t, row), hidden, w->hidden, rows, GATES);
     for (int r = 0; r < rows; r++) step_cells(w, t, row + r, unit, sums + r * GATES);
@@ -271,9 +278,8 @@ typedef struct {
     }
 
 INLINE void finish_forward(const window *w, const block *b, int64_t r) {
-    const uint16_t *inputs = w->inputs + (b->t * w->rows + b->row + r) * GATES * w->hidden + b->unit;
     floats sums[GATES];
-    for (int g = 0; g < GATES; g++) sums[g] = b->sums[r * GATES + g] + widen(inputs + g * w->hidden);
+    for (int g = 0; g < GATES; g++) sums[g] = b->sums[r * GATES + g] + fed(w, b->t, b->row + r, g, b->unit);
     step_cells(w, b->t, b->row + r, b->unit, sums);
 }
 
@@ -319,7 +325,7 @@ INLINE void finish_backward(const window *w, const block *b, int64_t r) {
 /* The same steps on the way back. Products go through both halves of the changes at once: four sums that grow by turns keep the
  * unit busy, where two would wait for themselves. */
 static void backward_by_tiles(const window *w, part p) {
-    const int64_t hidden = w->hidden, fed = GATES * hidden, half = fed / 2;
+    const int64_t hidden = w->hidden, changed = GATES * hidden, half = changed / 2;
     floats sums[2][2 * TILE_ROWS * VECTORS];
     int32_t shaped = 0, turn = 0;
     for (int32_t row = p.row; row < p.last_row; row++) step_gates(w, w->time - 1, row, p.unit, p.last_unit);
@@ -329,15 +335,15 @@ static void backward_by_tiles(const window *w, part p) {
         for (int64_t unit = p.unit; unit < p.last_unit; unit += WIDE)
             for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS, turn = !turn) {
                 const int32_t rows = take_rows(row, p.last_row, &shaped);
-                const uint16_t *changes = w->changes + (t * w->rows + row) * fed;
-                const uint16_t *weights = w->packed + unit * fed;
+                const uint16_t *changes = w->changes + (t * w->rows + row) * changed;
+                const uint16_t *weights = w->packed + unit * changed;
                 CLEAR_SUMS(sums);
                 WITH_EACH(
                     {
-                        _tile_loadd(READ, changes, fed * 2);
+                        _tile_loadd(READ, changes, changed * 2);
                         ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(VECTORS));
                         ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(VECTORS));
-                        _tile_loadd(READ, changes + half, fed * 2);
+                        _tile_loadd(READ, changes + half, changed * 2);
                         ADD_PRODUCT(2, THIRD, weights + half * WIDE, TILE_STRIDE(VECTORS));
                         ADD_PRODUCT(3, FIRST, weights + half * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
                         changes += TILE_NUMBERS;

@@ -28,6 +28,7 @@ megabytes of second cache for each core."""
 class _Window(Structure):
     _fields_ = (
         ("inputs", c_void_p),
+        ("bias", c_void_p),
         ("packed", c_void_p),
         ("first", c_void_p),
         ("cell", c_void_p),
@@ -107,15 +108,16 @@ class _Lstm(torch.autograd.Function):
         time, rows, _ = inputs.shape
         units = hidden.shape[1]
         low_input, low_recurrent = input_weights.bfloat16(), recurrent_weights.bfloat16().contiguous()
-        fed = functional.linear(inputs, low_input, bias.bfloat16())
+        fed = functional.linear(inputs, low_input)  # torch would copy the bias to each step first
         there, back = torch.empty_like(low_recurrent), torch.empty_like(low_recurrent)
         packing = _Packing(_at(low_recurrent), _at(there), _at(back), units)
         share(_library().pack, ctypes.byref(packing), units // int(_library().wide()))
-        first, before = hidden.bfloat16().contiguous(), cell.float().contiguous()
+        first, before, bias = hidden.bfloat16().contiguous(), cell.float().contiguous(), bias.float().contiguous()
         outputs = inputs.new_empty(time, rows, units)
         gates, cells = before.new_empty(time, rows, GATES * units), before.new_empty(time, rows, units)
         window = _Window(
             inputs=_at(fed),
+            bias=_at(bias),
             packed=_at(there),
             first=_at(first),
             cell=_at(before),
