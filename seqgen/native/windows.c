@@ -269,13 +269,11 @@ typedef struct {
     floats *sums;
 } block;
 
-/* What is to be done with the sums of a block, a stream after the other. Vectors do it, and would let the matrix unit wait; so
- * it is done between the products of the next block, a share of its streams after each of `count` of them. */
-#define WITH_EACH(product, count, waiting, finish) \
-    for (int64_t each = 0, done = 0; each < (count); each++) { \
-        product; \
-        for (int64_t last = (waiting).rows * (each + 1) / (count); done < last; done++) finish(w, &(waiting), done); \
-    }
+/* Vectors finish a block, a stream after the other, and would let the matrix unit wait: so that is done between the products of
+ * the next block, after each of `count` of them a share of the streams. */
+#define FINISH_SHARE(finish, waiting, finished, product, count) \
+    for (const int64_t last = (waiting).rows * ((product) + 1) / (count); finished < last; finished++) \
+    finish(w, &(waiting), finished)
 
 INLINE void finish_forward(const window *w, const block *b, int64_t r) {
     floats sums[GATES];
@@ -284,7 +282,7 @@ INLINE void finish_forward(const window *w, const block *b, int64_t r) {
 }
 
 static void forward_by_tiles(const window *w, part p) {
-    const int64_t hidden = w->hidden;
+    const int64_t hidden = w->hidden, products = hidden / TILE_NUMBERS;
     floats sums[2][TILE_ROWS * GATES];
     int32_t shaped = 0, turn = 0;
     for (int64_t t = 0; t < w->time; t++) {
@@ -294,16 +292,14 @@ static void forward_by_tiles(const window *w, part p) {
                 const int32_t rows = take_rows(row, p.last_row, &shaped);
                 const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
                 CLEAR_SUMS(sums);
-                WITH_EACH(
-                    {
-                        _tile_loadd(READ, before + each * TILE_NUMBERS, hidden * 2);
-                        ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
-                        ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
-                        ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
-                        ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
-                        weights += TILE_NUMBERS * GATES * LANES;
-                    },
-                    hidden / TILE_NUMBERS, waiting, finish_forward)
+                for (int64_t k = 0, finished = 0; k < products; k++, weights += TILE_NUMBERS * GATES * LANES) {
+                    _tile_loadd(READ, before + k * TILE_NUMBERS, hidden * 2);
+                    ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(GATES));
+                    ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
+                    ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
+                    ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
+                    FINISH_SHARE(finish_forward, waiting, finished, k, products);
+                }
                 floats *made = sums[turn];
                 STORE_SUMS(made, made + 1, made + 2, made + 3, GATES * LANES * 4);
                 waiting = (block){t, unit, row, rows, made};
@@ -325,7 +321,7 @@ INLINE void finish_backward(const window *w, const block *b, int64_t r) {
 /* The same steps on the way back. Products go through both halves of the changes at once: four sums that grow by turns keep the
  * unit busy, where two would wait for themselves. */
 static void backward_by_tiles(const window *w, part p) {
-    const int64_t hidden = w->hidden, changed = GATES * hidden, half = changed / 2;
+    const int64_t changed = GATES * w->hidden, half = changed / 2, products = half / TILE_NUMBERS;
     floats sums[2][2 * TILE_ROWS * VECTORS];
     int32_t shaped = 0, turn = 0;
     for (int32_t row = p.row; row < p.last_row; row++) step_gates(w, w->time - 1, row, p.unit, p.last_unit);
@@ -338,18 +334,17 @@ static void backward_by_tiles(const window *w, part p) {
                 const uint16_t *changes = w->changes + (t * w->rows + row) * changed;
                 const uint16_t *weights = w->packed + unit * changed;
                 CLEAR_SUMS(sums);
-                WITH_EACH(
-                    {
-                        _tile_loadd(READ, changes, changed * 2);
-                        ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(VECTORS));
-                        ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(VECTORS));
-                        _tile_loadd(READ, changes + half, changed * 2);
-                        ADD_PRODUCT(2, THIRD, weights + half * WIDE, TILE_STRIDE(VECTORS));
-                        ADD_PRODUCT(3, FIRST, weights + half * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
-                        changes += TILE_NUMBERS;
-                        weights += TILE_NUMBERS * WIDE;
-                    },
-                    half / TILE_NUMBERS, waiting, finish_backward)
+                for (int64_t k = 0, finished = 0; k < products; k++) {
+                    _tile_loadd(READ, changes, changed * 2);
+                    ADD_PRODUCT(0, FIRST, weights, TILE_STRIDE(VECTORS));
+                    ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(VECTORS));
+                    _tile_loadd(READ, changes + half, changed * 2);
+                    ADD_PRODUCT(2, THIRD, weights + half * WIDE, TILE_STRIDE(VECTORS));
+                    ADD_PRODUCT(3, FIRST, weights + half * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
+                    changes += TILE_NUMBERS;
+                    weights += TILE_NUMBERS * WIDE;
+                    FINISH_SHARE(finish_backward, waiting, finished, k, products);
+                }
                 floats *made = sums[turn], *others = made + TILE_ROWS * VECTORS;
                 STORE_SUMS(made, made + 1, others, others + 1, VECTORS * LANES * 4);
                 waiting = (block){t, unit, row, rows, made};
