@@ -21,6 +21,9 @@ CHECKS = (0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.96,
 """Where in its course, by its steps or by the clock, a timed run asks whether it will be done in time."""
 TOLERANCE = 0.01
 """A schedule is corrected when its rest is off by more than this share of the whole run (what was prolonged counts anew)."""
+LATE, LATE_TOLERANCE = 0.9, 2.0
+"""From this share of a run on it is corrected, too, when it would end so many seconds too early or too late: of half an hour, a
+hundredth is long. But not by less than a look at the validation text takes, which each correction brings with it."""
 RESUME_PROGRESS = 0.4
 """Where the learning rate's course is taken up again when a finished run is prolonged."""
 WIND_UP = 2.0
@@ -126,6 +129,8 @@ class Pacer:
         self.deadline, self.began, self.first_step = deadline, began, first_step
         self.reserve = WIND_UP
         """Seconds kept for what comes after the last step."""
+        self.look = 0.0
+        """Seconds that the latest look at the validation text took; there is one behind the last step, too."""
         self._checked = -1.0
         self._since: tuple[int, float] | None = None
 
@@ -139,7 +144,11 @@ class Pacer:
         since_step, since = self._since or (self.first_step, self.began)
         step_seconds = (now - since) / (step - since_step)  # lately: what was before says little on a shared machine
         self._checked, self._since = due, (step, now)
-        last = step + max(1, int((self.deadline - self.reserve - now) / step_seconds))
-        if abs(last - settings.steps) <= TOLERANCE * whole:
+        left = self.deadline - self.reserve - self.look - now
+        tolerance = TOLERANCE * whole
+        if due >= LATE:
+            tolerance = min(tolerance, max(LATE_TOLERANCE, self.look) / step_seconds)
+        if abs(step + left / step_seconds - settings.steps) <= tolerance:
             return None
+        last = step + max(1, int((left - self.look) / step_seconds))
         return bend(settings, step, last, settings.progress(step))

@@ -296,6 +296,8 @@ class _Session:
             if pacer and (course := pacer.correct(trainer.recipe.training, counters.step, now)):
                 trainer.change_course(course)  # which wants a look, so that a repetition can look at the same step
             look = self._look(trainer, speed, now - began) if trainer.recipe.training.looks(counters.step) else None
+            if pacer and look:
+                pacer.look = clock.monotonic() - now
             if look or now - reported > REPORT_EVERY:
                 self._report(trainer, surprise, now - began, speed, look)
                 reported = now

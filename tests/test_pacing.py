@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.errors import UsageError
-from seqgen.pacing import RESUME_PROGRESS, Budget, Course, Pacer, looks_for, plan, prolong
+from seqgen.pacing import LATE_TOLERANCE, RESUME_PROGRESS, Budget, Course, Pacer, looks_for, plan, prolong
 from seqgen.recipe import TrainingSettings
 
 SECOND = 1.0
@@ -37,7 +37,11 @@ class Ended:
 
 
 def simulate(
-    step_seconds: Callable[[int], float], settings: TrainingSettings, deadline: float, first_step: int = 0
+    step_seconds: Callable[[int], float],
+    settings: TrainingSettings,
+    deadline: float,
+    first_step: int = 0,
+    look_seconds: float = 0.0,
 ) -> Ended:
     """A timed run on a fake clock, which begins at a number of its own, up to and with what follows the last step."""
     origin = now = 1000.0
@@ -46,6 +50,8 @@ def simulate(
         now, step = now + step_seconds(step), step + 1
         if course := pacer.correct(settings, step, now):
             settings, corrections = bent(settings, course), corrections + 1
+        if settings.looks(step):
+            now, pacer.look = now + look_seconds, look_seconds
     return Ended(now - origin + pacer.reserve, settings, corrections)
 
 
@@ -189,6 +195,26 @@ def test_a_run_that_slows_down_or_speeds_up_midway_ends_near_the_deadline(factor
 def test_a_run_that_slows_down_near_its_end_is_not_much_later() -> None:
     ended = simulate(lambda step: 0.1 if step < 950 else 0.5, TrainingSettings(steps=1000), deadline=102 * SECOND)
     assert ended.seconds <= 1.25 * 102
+
+
+@pytest.mark.parametrize("look_seconds", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize("at", [0, 20_000, 32_000, 34_000])
+@pytest.mark.parametrize("factor", [0.97, 1.0, 1.03, 1.06])
+def test_half_an_hour_ends_within_seconds(factor: float, at: int, look_seconds: float) -> None:
+    settings = TrainingSettings(steps=35_960, evaluate_every=3000)
+    ended = simulate(
+        lambda step: 0.05 * (factor if step >= at else 1), settings, 1800 * SECOND, look_seconds=look_seconds
+    )
+    late = max(LATE_TOLERANCE, look_seconds) + 0.02 * 1800 * abs(factor - 1)  # what is left after the last correction
+    assert -look_seconds - late <= ended.seconds - 1800 <= late  # sooner rather than later
+
+
+def test_time_is_kept_for_the_look_that_a_correction_brings_and_for_the_last_one() -> None:
+    pacer = Pacer(100 * SECOND, 0.0, 0)
+    pacer.look = 3 * SECOND
+    course = pacer.correct(TrainingSettings(steps=2000), 1000, 60 * SECOND)
+    assert course is not None
+    assert course["steps"] == 1000 + int((100 - pacer.reserve - 60 - 2 * 3) / 0.06)
 
 
 @given(factor=st.floats(0.05, 20), noise=st.floats(0, 0.5), steps=st.integers(50, 400))
