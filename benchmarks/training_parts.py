@@ -16,7 +16,7 @@ from training_rate import model_operations, muon_operations
 
 import seqgen
 from seqgen.machine import matrix_rate, prepare_training
-from seqgen.recipe import Recipe
+from seqgen.models import CELLS
 from seqgen.runs import reopen_corpus
 from seqgen.trainer import Trainer
 
@@ -46,17 +46,8 @@ def main() -> None:
     prepare_training()
     for hidden in SIZES:
         with tempfile.TemporaryDirectory() as scratch:
-            run(
-                "train",
-                corpus,
-                "--steps",
-                "20",
-                "--set",
-                f"model.hidden={hidden}",
-                "--out",
-                "run",
-                folder=Path(scratch),
-            )
+            asked: list[str | Path] = ["train", corpus, "--steps", "20", "--set", f"model.hidden={hidden}"]
+            run(*asked, "--out", "run", folder=Path(scratch))
             checkpoint = seqgen.load(Path(scratch) / "run").checkpoint
             trainer = Trainer(checkpoint.recipe, reopen_corpus(checkpoint), checkpoint.manifest.model)
         if trainer.recipe.training.kernels != "compiled":
@@ -98,13 +89,12 @@ def _seconds_of_step(trainer: Trainer) -> float:
 
 def _operations(trainer: Trainer) -> dict[str, float]:
     """Floating point operations of a step, by part."""
-    recipe: Recipe = trainer.recipe
+    recipe = trainer.recipe
     model, training = recipe.model, recipe.training
     symbols = training.lanes * training.window
     all_of_model = model_operations(recipe, trainer.corpus.tokenizer.size) * symbols
-    steps = (
-        4.0 * 4 * model.hidden**2 * model.layers * symbols
-    )  # there and back; the gradients of the weights are a product
+    # There and back: the gradients of the weights are a product of the whole window.
+    steps = 4.0 * len(CELLS[model.cell].gates) * model.hidden**2 * model.layers * symbols
     return {
         "steps through time": steps,
         "products of whole windows": all_of_model - steps,

@@ -28,8 +28,8 @@ from seqgen.modalities import MODALITIES
 from seqgen.models import CELLS
 from seqgen.models.layers import RecurrentLayer
 from seqgen.native import windows
-from seqgen.pacing import bend
-from seqgen.recipe import Recipe, merge
+from seqgen.pacing import Course, Pacer, bend
+from seqgen.recipe import Recipe, TrainingSettings, merge
 from seqgen.saving import CheckpointWriter
 from seqgen.trainer import Trainer
 from tests.interrupts import CtrlC
@@ -382,6 +382,20 @@ def test_a_second_training_into_one_folder_is_refused(corpus_file: Path) -> None
 
     seqgen.train(name="verse", resume=True, steps="+3", progress=intrude)
     assert refused
+
+
+def test_the_pace_is_told_how_long_a_look_takes(corpus_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    correct = Pacer.correct
+
+    def recorded(self: Pacer, settings: TrainingSettings, step: int, now: float) -> Course | None:
+        told.append(self.look)
+        return correct(self, settings, step, now)
+
+    monkeypatch.setattr(Pacer, "correct", recorded)
+    outcome = train(corpus_file, time="3s")
+    assert told[0] == 0
+    assert 0 < told[-1] < outcome.seconds
 
 
 def test_a_timed_run_becomes_steps_and_reports_them(corpus_file: Path) -> None:

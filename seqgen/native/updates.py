@@ -23,7 +23,7 @@ SHARES = 64
 
 
 class Following(NamedTuple):
-    """What momentum needs of a parameter, all of one shape: gradient and momentum, float32, and where to write the direction, of
+    """What momentum needs of a parameter, all of its shape: gradient and momentum, float32, and where to write the direction, of
     any floating type."""
 
     gradient: Tensor
@@ -38,12 +38,12 @@ class Updating(NamedTuple):
     change: Tensor
 
 
-class _Matrix(Structure):
-    _fields_ = (("first", c_void_p), ("second", c_void_p), ("third", c_void_p), ("numbers", c_int64))
+class _Following(Structure):
+    _fields_ = (("gradient", c_void_p), ("momentum", c_void_p), ("wanted", c_void_p), ("numbers", c_int64))
 
 
-class _Pair(Structure):
-    _fields_ = (("first", c_void_p), ("second", c_void_p), ("numbers", c_int64))
+class _Updating(Structure):
+    _fields_ = (("param", c_void_p), ("change", c_void_p), ("numbers", c_int64))
 
 
 class _Followings(Structure):
@@ -61,16 +61,17 @@ def follow(matrices: Sequence[Following], memory: float) -> None:
         matrices: all that are to be changed.
         memory: the share of the momentum that stays.
     """
-    matrices = [each._replace(gradient=each.gradient.contiguous()) for each in matrices]
-    compiled = [each for each in matrices if _is_compiled(each.gradient, each.momentum, low=each.wanted)]
-    if compiled:
-        table = (_Matrix * len(compiled))(
-            *(_Matrix(*map(Tensor.data_ptr, each), each.momentum.numel()) for each in compiled)
-        )
-        _run("follow", _Followings(ctypes.addressof(table), len(compiled), SHARES, memory))
+    compiled: list[Following] = []
     for gradient, momentum, wanted in matrices:
-        if not _is_compiled(gradient, momentum, low=wanted):
+        gradient = gradient.contiguous()
+        if _is_compiled(gradient, momentum, low=wanted):
+            compiled.append(Following(gradient, momentum, wanted))
+        else:
             wanted.copy_(gradient.lerp(momentum.lerp_(gradient, 1 - memory), memory))
+    if compiled:
+        rows = [_Following(*map(Tensor.data_ptr, each), each.momentum.numel()) for each in compiled]
+        table = (_Following * len(rows))(*rows)
+        _run("follow", _Followings(ctypes.addressof(table), len(rows), SHARES, memory))
 
 
 def update(matrices: Sequence[Updating], kept: float, rate: float) -> None:
@@ -81,14 +82,17 @@ def update(matrices: Sequence[Updating], kept: float, rate: float) -> None:
         kept: share of the parameters.
         rate: of the changes.
     """
-    matrices = [each._replace(change=each.change.contiguous()) for each in matrices]
-    compiled = [each for each in matrices if _is_compiled(each.param, low=each.change)]
-    if compiled:
-        table = (_Pair * len(compiled))(*(_Pair(*map(Tensor.data_ptr, each), each.param.numel()) for each in compiled))
-        _run("update", _Updatings(ctypes.addressof(table), len(compiled), SHARES, kept, rate))
+    compiled: list[Updating] = []
     for param, change in matrices:
-        if not _is_compiled(param, low=change):
+        change = change.contiguous()
+        if _is_compiled(param, low=change):
+            compiled.append(Updating(param, change))
+        else:
             param.mul_(kept).add_(change, alpha=-rate)
+    if compiled:
+        rows = [_Updating(*map(Tensor.data_ptr, each), each.param.numel()) for each in compiled]
+        table = (_Updating * len(rows))(*rows)
+        _run("update", _Updatings(ctypes.addressof(table), len(rows), SHARES, kept, rate))
 
 
 def _is_compiled(*tensors: Tensor, low: Tensor) -> bool:

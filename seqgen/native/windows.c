@@ -266,29 +266,28 @@ INLINE void wait_for_others(const window *w, int64_t steps) {
 typedef struct {
     int64_t t, unit;
     int32_t row, rows;
-    floats *sums;
 } block;
 
 /* Vectors finish a block, a stream after the other, and would let the matrix unit wait: so that is done between the products of
- * the next block, after each of `count` of them a share of the streams. */
-#define FINISH_SHARE(finish, waiting, finished, product, count) \
+ * the next block, after each of `count` of them a share of the streams. With the last one all are finished, and their sums may be
+ * overwritten. */
+#define FINISH_SHARE(finish, waiting, sums, finished, product, count) \
     for (const int64_t last = (waiting).rows * ((product) + 1) / (count); finished < last; finished++) \
-    finish(w, &(waiting), finished)
+    finish(w, &(waiting), sums, finished)
 
-INLINE void finish_forward(const window *w, const block *b, int64_t r) {
-    floats sums[GATES];
-    for (int g = 0; g < GATES; g++) sums[g] = b->sums[r * GATES + g] + fed(w, b->t, b->row + r, g, b->unit);
-    step_cells(w, b->t, b->row + r, b->unit, sums);
+INLINE void finish_forward(const window *w, const block *b, floats *sums, int64_t r) {
+    for (int g = 0; g < GATES; g++) sums[r * GATES + g] += fed(w, b->t, b->row + r, g, b->unit);
+    step_cells(w, b->t, b->row + r, b->unit, sums + r * GATES);
 }
 
 static void forward_by_tiles(const window *w, part p) {
     const int64_t hidden = w->hidden, products = hidden / TILE_NUMBERS;
-    floats sums[2][TILE_ROWS * GATES];
-    int32_t shaped = 0, turn = 0;
+    floats sums[TILE_ROWS * GATES];
+    int32_t shaped = 0;
     for (int64_t t = 0; t < w->time; t++) {
         block waiting = {.rows = 0};
         for (int64_t unit = p.unit; unit < p.last_unit; unit += LANES)
-            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS, turn = !turn) {
+            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS) {
                 const int32_t rows = take_rows(row, p.last_row, &shaped);
                 const uint16_t *before = hidden_before(w, t, row), *weights = w->packed + unit * hidden * GATES;
                 CLEAR_SUMS(sums);
@@ -298,23 +297,22 @@ static void forward_by_tiles(const window *w, part p) {
                     ADD_PRODUCT(1, SECOND, weights + PAIR * LANES, TILE_STRIDE(GATES));
                     ADD_PRODUCT(2, THIRD, weights + 2 * PAIR * LANES, TILE_STRIDE(GATES));
                     ADD_PRODUCT(3, FIRST, weights + 3 * PAIR * LANES, TILE_STRIDE(GATES));
-                    FINISH_SHARE(finish_forward, waiting, finished, k, products);
+                    FINISH_SHARE(finish_forward, waiting, sums, finished, k, products);
                 }
-                floats *made = sums[turn];
-                STORE_SUMS(made, made + 1, made + 2, made + 3, GATES * LANES * 4);
-                waiting = (block){t, unit, row, rows, made};
+                STORE_SUMS(sums, sums + 1, sums + 2, sums + 3, GATES * LANES * 4);
+                waiting = (block){t, unit, row, rows};
             }
-        for (int64_t r = 0; r < waiting.rows; r++) finish_forward(w, &waiting, r);
+        for (int64_t r = 0; r < waiting.rows; r++) finish_forward(w, &waiting, sums, r);
         wait_for_others(w, t + 1);
     }
     _tile_release();
 }
 
 /* The gradients of the hidden states before a step, and with them what the step before needs. */
-INLINE void finish_backward(const window *w, const block *b, int64_t r) {
+INLINE void finish_backward(const window *w, const block *b, const floats *sums, int64_t r) {
     const int64_t row = b->row + r;
-    const floats *sums = b->sums + r * VECTORS, *others = sums + TILE_ROWS * VECTORS;
-    for (int v = 0; v < VECTORS; v++) store(w->of_hidden + row * w->hidden + b->unit + v * LANES, sums[v] + others[v]);
+    const floats *of_row = sums + r * VECTORS, *others = of_row + TILE_ROWS * VECTORS;
+    for (int v = 0; v < VECTORS; v++) store(w->of_hidden + row * w->hidden + b->unit + v * LANES, of_row[v] + others[v]);
     if (b->t) step_gates(w, b->t - 1, row, b->unit, b->unit + WIDE);
 }
 
@@ -322,14 +320,14 @@ INLINE void finish_backward(const window *w, const block *b, int64_t r) {
  * unit busy, where two would wait for themselves. */
 static void backward_by_tiles(const window *w, part p) {
     const int64_t changed = GATES * w->hidden, half = changed / 2, products = half / TILE_NUMBERS;
-    floats sums[2][2 * TILE_ROWS * VECTORS];
-    int32_t shaped = 0, turn = 0;
+    floats sums[2 * TILE_ROWS * VECTORS], *others = sums + TILE_ROWS * VECTORS;
+    int32_t shaped = 0;
     for (int32_t row = p.row; row < p.last_row; row++) step_gates(w, w->time - 1, row, p.unit, p.last_unit);
     for (int64_t t = w->time - 1; t >= 0; t--) {
         wait_for_others(w, w->time - t);
         block waiting = {.rows = 0};
         for (int64_t unit = p.unit; unit < p.last_unit; unit += WIDE)
-            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS, turn = !turn) {
+            for (int32_t row = p.row; row < p.last_row; row += TILE_ROWS) {
                 const int32_t rows = take_rows(row, p.last_row, &shaped);
                 const uint16_t *changes = w->changes + (t * w->rows + row) * changed;
                 const uint16_t *weights = w->packed + unit * changed;
@@ -343,13 +341,12 @@ static void backward_by_tiles(const window *w, part p) {
                     ADD_PRODUCT(3, FIRST, weights + half * WIDE + PAIR * LANES, TILE_STRIDE(VECTORS));
                     changes += TILE_NUMBERS;
                     weights += TILE_NUMBERS * WIDE;
-                    FINISH_SHARE(finish_backward, waiting, finished, k, products);
+                    FINISH_SHARE(finish_backward, waiting, sums, finished, k, products);
                 }
-                floats *made = sums[turn], *others = made + TILE_ROWS * VECTORS;
-                STORE_SUMS(made, made + 1, others, others + 1, VECTORS * LANES * 4);
-                waiting = (block){t, unit, row, rows, made};
+                STORE_SUMS(sums, sums + 1, others, others + 1, VECTORS * LANES * 4);
+                waiting = (block){t, unit, row, rows};
             }
-        for (int64_t r = 0; r < waiting.rows; r++) finish_backward(w, &waiting, r);
+        for (int64_t r = 0; r < waiting.rows; r++) finish_backward(w, &waiting, sums, r);
     }
     _tile_release();
 }

@@ -108,7 +108,7 @@ class _Lstm(torch.autograd.Function):
         time, rows, _ = inputs.shape
         units = hidden.shape[1]
         low_input, low_recurrent = input_weights.bfloat16(), recurrent_weights.bfloat16().contiguous()
-        fed = functional.linear(inputs, low_input)  # torch would copy the bias to each step first
+        fed = functional.linear(inputs, low_input)  # with a bias torch would copy that to each step first
         there, back = torch.empty_like(low_recurrent), torch.empty_like(low_recurrent)
         packing = _Packing(_at(low_recurrent), _at(there), _at(back), units)
         share(_library().pack, ctypes.byref(packing), units // int(_library().wide()))
