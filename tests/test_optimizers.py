@@ -46,6 +46,37 @@ def test_each_gate_is_updated_as_a_matrix_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_each_of_many_matrices_is_updated_as_if_it_were_alone(dtype: torch.dtype) -> None:
+    shapes = [((12, 6), 2), ((12, 4), 2), ((12, 6), 2), ((12, 6), 3), ((5, 7), 1)]
+    draw = torch.Generator().manual_seed(4)
+
+    def params() -> list[nn.Parameter]:
+        return [nn.Parameter(torch.zeros(shape)) for shape, _ in shapes]
+
+    alone, together = params(), params()
+    muon = Muon(
+        list(zip(together, (blocks for _, blocks in shapes), strict=True)),
+        lr=1.0,
+        weight_decay=0.1,
+        iterations=2,
+        dtype=dtype,
+    )
+    others = [
+        Muon([(param, blocks)], lr=1.0, weight_decay=0.1, iterations=2, dtype=dtype)
+        for param, (_, blocks) in zip(alone, shapes, strict=True)
+    ]
+    for _ in range(2):
+        for one, other in zip(alone, together, strict=True):
+            one.grad = torch.randn(one.shape, generator=draw)
+            other.grad = one.grad.clone()
+        for optimizer in (muon, *others):
+            optimizer.step()
+    for one, other in zip(alone, together, strict=True):
+        assert one.detach().any()
+        torch.testing.assert_close(one.detach(), other.detach(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_weights_decay_by_the_rate_whatever_their_gradients(dtype: torch.dtype) -> None:
     param = nn.Parameter(torch.ones(8, 4))
     param.grad = torch.zeros(8, 4)
