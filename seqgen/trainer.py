@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seqgen.alphabet import Registers
 from seqgen.checkpoint import TrainingState
+from seqgen.confidence import calibrated_nats
 from seqgen.corpus import Corpus
 from seqgen.errors import CheckpointError, TrainingError, UsageError
 from seqgen.evaluation import validation_nats
@@ -23,6 +24,7 @@ from seqgen.models import MODELS, Model
 from seqgen.optimizers import OPTIMIZERS, Optimizer
 from seqgen.pacing import Course
 from seqgen.recipe import MOST_STEPS, Recipe
+from seqgen.splits import Split
 from seqgen.tokenizers import alphabet_of
 
 
@@ -150,8 +152,7 @@ class Trainer:
         valid = self.corpus.splits["valid"]
         nats = None
         if len(valid) > 1:
-            self._judge.load_state_dict(self.averaged)
-            nats = validation_nats(self._judge.eval(), valid, settings.evaluate_symbols, settings.dtype)
+            nats = self._validation_nats(valid)
         if nats is None or nats < counters.best_nats:
             counters.best_nats, counters.best_step, counters.looks_since_best = nats or math.inf, counters.step, 0
             self.best = {name: tensor.clone() for name, tensor in self.averaged.items()}
@@ -168,6 +169,14 @@ class Trainer:
         )
         counters.nats, counters.batches = 0.0, 0
         return look
+
+    def _validation_nats(self, valid: Split) -> float:
+        """Of the averaged weights, as sure as they may be where the kept ones will be made so."""
+        settings = self.recipe.training
+        self._judge.load_state_dict(self.averaged)
+        if settings.recall_symbols:
+            return calibrated_nats(self._judge.eval(), valid.ids[: settings.evaluate_symbols + 1], settings.dtype)
+        return validation_nats(self._judge.eval(), valid, settings.evaluate_symbols, settings.dtype)
 
     def change_course(self, course: Course) -> None:
         """Gives the rest of the run another course, and remembers it; patience begins anew."""
