@@ -56,7 +56,12 @@ LONG_DOCUMENT = 16
 """Windows of a document above which it is long; shorter ones are shuffled as they are."""
 DROPOUTS = ("hidden_dropout", "output_dropout")
 """The settings of the model that are dropouts behind its layers; they are alike."""
+DROPOUT, AGAIN_DROPOUT = 0.11, 0.035
+"""For each doubling of the times that a text is read, from five times up; and from `READ_AGAIN` times up, where weights are
+dropped, too."""
 MOST_DROPOUT = 0.6
+READ_AGAIN, WEIGHT_DROPOUT, MOST_WEIGHT_DROPOUT = 10.0, 0.133, 0.5
+"""Times that a text is read, above which recurrent weights are dropped; how many of them for each doubling; and at most."""
 MOST_FORMS = 4.0
 """More forms than this, of those that are not alike, save no more dropout."""
 SHORT_TEXT = 100_000
@@ -240,7 +245,7 @@ def choose_regularization(epochs: float, symbols: float, forms: Forms = ONE_FORM
     """
     dropout = choose_dropout(epochs, symbols, forms)
     return {
-        "model": dict.fromkeys(DROPOUTS, dropout),
+        "model": {**dict.fromkeys(DROPOUTS, dropout), "weight_dropout": choose_weight_dropout(epochs, forms)},
         "training": {"weight_decay": choose_weight_decay(epochs, forms)},
     }
 
@@ -308,13 +313,34 @@ def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> fl
         forms: in which a document is read. Where they are alike, a text is read so much more often; where they are not,
             they are worth more text.
     """
-    number = max(1.0, forms.number)
     if forms.alike:
-        epochs, symbols = epochs * number, symbols / number
-    else:
-        epochs /= min(number, MOST_FORMS)
+        symbols /= max(1.0, forms.number)
+    read = _times_read(epochs, forms)
     shorter = max(1.0, SHORT_TEXT / max(1.0, symbols)) ** 0.125
-    return round(_between(0.11 * math.log2(max(1.0, epochs / 5)) * shorter, 0.0, MOST_DROPOUT), 3)
+    dropout = DROPOUT * math.log2(max(1.0, read / 5))
+    if not forms.alike and read > READ_AGAIN:
+        dropout = DROPOUT * math.log2(READ_AGAIN / 5) + AGAIN_DROPOUT * math.log2(read / READ_AGAIN)
+    return round(_between(dropout * shorter, 0.0, MOST_DROPOUT), 3)
+
+
+def choose_weight_dropout(epochs: float, forms: Forms = ONE_FORM) -> float:
+    """Of the recurrent weights, where a text is read so often that dropout alone does not keep it from being learned by heart.
+    None of music that is heard in intervals: its weights decay for that.
+
+    Args:
+        epochs: how often it is read, in all its forms.
+        forms: in which a document is read.
+    """
+    if forms.alike:
+        return 0.0
+    share = WEIGHT_DROPOUT * math.log2(max(1.0, _times_read(epochs, forms) / READ_AGAIN))
+    return round(_between(share, 0.0, MOST_WEIGHT_DROPOUT), 3)
+
+
+def _times_read(epochs: float, forms: Forms) -> float:
+    """How often a document is read as the model hears it: in forms that are alike as one, in others as so much more text."""
+    number = max(1.0, forms.number)
+    return epochs * number if forms.alike else epochs / min(number, MOST_FORMS)
 
 
 class Choosers(NamedTuple):

@@ -23,6 +23,7 @@ from seqgen.defaults import (
     choose_reply,
     choose_tokenizer,
     choose_weight_decay,
+    choose_weight_dropout,
     describe,
     looks_like_symbols,
     useful_rate,
@@ -209,12 +210,38 @@ def test_the_choices_that_were_measured(megabytes: float, seconds: float, pieces
 
 
 def test_dropout_begins_where_a_text_is_read_often_and_grows_with_every_reading() -> None:
-    assert [choose_dropout(epochs, 10**6) for epochs in (0, 1, 5, 10, 20, 10**9)] == [0, 0, 0, 0.11, 0.22, 0.6]
+    assert [choose_dropout(epochs, 10**6) for epochs in (0, 1, 5, 7, 10, 20, 40, 10**9)] == [
+        0,
+        0,
+        0,
+        0.053,
+        0.11,
+        0.145,
+        0.18,
+        0.6,
+    ]
     apart = [choose_dropout(20, 10**6, Forms(number)) for number in (0.5, 1, 2, 4, 12)]
-    assert apart == [0.22, 0.22, 0.11, 0, 0]
+    assert apart == [0.145, 0.145, 0.11, 0, 0]
     alike = [choose_dropout(20, 10**6, Forms(number, alike=True)) for number in (0.5, 1, 2, 4, 12)]
     assert alike == [0.22, 0.22, 0.33, 0.44, 0.6]
     assert 0.11 < choose_dropout(10, 10_000) < 0.22, "a short text is sooner learned by heart"
+
+
+def test_weights_are_dropped_where_a_text_is_read_again_and_again_but_not_of_music_in_alike_forms() -> None:
+    assert [choose_weight_dropout(epochs) for epochs in (0, 5, 10, 20, 40, 80, 10**9)] == [
+        0,
+        0,
+        0,
+        0.133,
+        0.266,
+        0.399,
+        0.5,
+    ]
+    apart = [choose_weight_dropout(40, Forms(number)) for number in (0.5, 1, 2, 4, 12)]
+    assert apart == [0.266, 0.266, 0.133, 0, 0]
+    assert choose_weight_dropout(40, Forms(7, alike=True)) == 0
+    often = dataclasses.replace(NOVEL, symbols=20_000, seconds=3600)
+    assert choose(often)["model"]["weight_dropout"] > 0 == choose(NOVEL)["model"]["weight_dropout"]
 
 
 def test_enough_time_for_any_text_makes_characters() -> None:

@@ -158,16 +158,16 @@ def test_learning_to_recall_is_given_time() -> None:
     assert 0.5 < with_it - without < 3.0
 
 
-@pytest.mark.parametrize(("step_seconds", "dropout"), [(1.0, 0.0), (1e-4, 0.6)])
+@pytest.mark.parametrize(("step_seconds", "dropout", "of_weights"), [(1.0, 0.0, 0.0), (1e-5, 0.6, 0.5)])
 def test_dropout_follows_from_the_measured_speed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, dropout: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, dropout: float, of_weights: float
 ) -> None:
     monkeypatch.setattr(training, "time_steps", lambda *_: (way("float32"), step_seconds))
     path = tmp_path / "verse.txt"
     path.write_text(verse(6000), encoding="utf-8")
     asked: dict[str, dict[str, Any]] = {"training": {"threads": 1}, "model": {"hidden": 16}}
     model = seqgen.train(path, time="4s", settings=asked, name="a").recipe.model
-    assert (model.hidden_dropout, model.output_dropout) == (dropout, dropout)
+    assert (model.hidden_dropout, model.output_dropout, model.weight_dropout) == (dropout, dropout, of_weights)
     asked["model"] = {"hidden": 16, "hidden_dropout": 0.2}
     model = seqgen.train(path, time="4s", settings=asked, name="b").recipe.model
     assert (model.hidden_dropout, model.output_dropout) == (0.2, dropout)
