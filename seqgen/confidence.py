@@ -75,7 +75,12 @@ class _Lowest(NamedTuple):
 def _by_factor(log_p: Tensor, targets: Tensor) -> npt.NDArray[np.float64]:
     """Nats of some symbols together with each of the factors; log-probabilities are (symbols, kinds)."""
     cross_entropy = torch.nn.functional.cross_entropy
-    return np.array([cross_entropy(log_p * factor, targets, reduction="sum").item() for factor in FACTORS])
+    return (
+        torch.stack([cross_entropy(log_p * factor, targets, reduction="sum") for factor in FACTORS])
+        .double()
+        .cpu()
+        .numpy()
+    )
 
 
 def _lowest(nats: npt.NDArray[np.float64]) -> _Lowest:

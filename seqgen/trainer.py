@@ -52,7 +52,8 @@ class Counters:
 
 @dataclass(frozen=True)
 class Look:
-    """A look at the validation text after some steps: the learning rate's share in the last of them, nats per symbol."""
+    """A look at the validation text after some steps: the learning rate's share in the last of them, nats per symbol; those of
+    validation text by weights that are as sure of it as they may be."""
 
     step: int
     epoch: float

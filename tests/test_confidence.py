@@ -82,7 +82,7 @@ def test_a_trained_network_is_as_sure_of_validation_text_as_it_may_be(tmp_path: 
     text.write_text("".join(choose.choice(words) + choose.choice(" \n") for _ in range(4_000)), encoding="utf-8")
     settings: Overrides = {
         "corpus": {"split": "80/20/0"},
-        "model": {"hidden": 128, "embedding": 16, "hidden_dropout": 0.0, "output_dropout": 0.0},
+        "model": {"hidden": 128, "embedding": 16, "hidden_dropout": 0.0, "output_dropout": 0.0, "weight_dropout": 0.0},
         "training": {"evaluate_every": 100_000, "weight_decay": 0.0},  # so that it is learned by heart
     }
     loaded: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ class RecurrentLayer(nn.Module):
         """
         recurrent: Tensor = self.recurrent
         if noise is not None and self.weight_dropout > 0:
-            recurrent = recurrent * keep_mask(recurrent.shape, self.weight_dropout, noise)
+            recurrent = recurrent * keep_bytes(recurrent.shape, self.weight_dropout, noise)
         weights = Weights(self.input, recurrent, self.input_bias, self.recurrent_bias)
         if self.compiled and self.training:
             return self.cell.run_compiled(inputs, state, weights)
@@ -100,6 +101,16 @@ class RecurrentLayer(nn.Module):
 def keep_mask(shape: tuple[int, ...] | torch.Size, dropout: float, noise: torch.Generator) -> Tensor:
     """Zeros with probability `dropout`, else 1 / (1 - dropout), so that the mean stays."""
     return (torch.rand(shape, generator=noise, device=noise.device) >= dropout).float().div_(1 - dropout)
+
+
+def keep_bytes(shape: torch.Size, dropout: float, noise: torch.Generator) -> Tensor:
+    """The same for matrices of weights: each is kept by what a byte says, since to draw a number for each of so many takes long.
+    So the share that is dropped is a whole number of 256ths, at least one."""
+    dropped = min(max(round(256 * dropout), 1), 255)
+    words = torch.empty(math.ceil(shape.numel() / 8), dtype=torch.int64, device=noise.device)
+    words.random_(torch.iinfo(torch.int64).min, None, generator=noise)  # all of their 64 bits
+    drawn = words.view(torch.uint8)[: shape.numel()].view(shape)
+    return torch.where(drawn >= dropped, 256 / (256 - dropped), 0.0)
 
 
 def locked_dropout(values: Tensor, dropout: float, noise: torch.Generator | None) -> Tensor:
