@@ -87,7 +87,8 @@ def measure(name: str, task: Task, options: argparse.Namespace) -> None:
         model = trained["recipe"]["model"]
         print(
             f"{name}: seqgen {' '.join(train)}: {trained['steps']:,} steps, {model['layers']} layers of {model['hidden']}, "
-            f"dropout {model['hidden_dropout']}, weight decay {trained['recipe']['training']['weight_decay']}\n"
+            f"dropout {model['hidden_dropout']} ({model['weight_dropout']} of recurrent weights), "
+            f"weight decay {trained['recipe']['training']['weight_decay']}\n"
             f"  published, on {task.split}: {task.published}"
         )
         for split in SPLITS[1:]:

@@ -118,7 +118,7 @@ def described(recipe: dict[str, Any]) -> str:
     model, tokenizer, training = recipe["model"], recipe["tokenizer"], recipe["training"]
     symbols = f"bpe {tokenizer['vocabulary']}" if tokenizer["kind"] == "bpe" else tokenizer["kind"]
     batch = f"{training['lanes']}x{training['window']}, {training['steps']} steps"
-    return f"{symbols}, {model['hidden']} units, dropout {model['hidden_dropout']:g}, {batch}"
+    return f"{symbols}, {model['hidden']} units, dropout {model['hidden_dropout']:g} and {model['weight_dropout']:g}, {batch}"
 
 
 if __name__ == "__main__":

@@ -368,9 +368,10 @@ def describe(recipe: Recipe, symbols: int, vocabulary: int, replies: bool = Fals
     batch = f"{training.lanes} lanes, windows of {training.window}"
     if replies:
         batch = f"{model.attention} attention, batches of {training.batch_symbols}"
+    of_weights = f" ({model.weight_dropout:g} of recurrent weights)" if model.weight_dropout else ""
     return (
         f"{model.layers} layers of {model.hidden} ({model.cell}), {batch}, "
-        f"dropout {model.hidden_dropout:g}, for {symbols:,} symbols of {vocabulary} kinds"
+        f"dropout {model.hidden_dropout:g}{of_weights}, for {symbols:,} symbols of {vocabulary} kinds"
     )
 
 

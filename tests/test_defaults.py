@@ -52,7 +52,9 @@ def training(facts: Facts) -> TrainingSettings:
 def test_every_choice_is_a_recipe_and_can_be_told(chooser: Choosers, facts: Facts) -> None:
     recipe = Recipe.from_dict(chooser.settings(facts))
     assert recipe.model.embedding <= recipe.model.hidden
-    assert str(recipe.model.hidden) in describe(recipe, facts.symbols, facts.vocabulary)
+    told, dropped = describe(recipe, facts.symbols, facts.vocabulary), recipe.model.weight_dropout
+    assert str(recipe.model.hidden) in told
+    assert (f"({dropped:g} of recurrent weights)" in told) == ("recurrent weights" in told) == (dropped > 0)
 
 
 @given(facts=FACTS)
