@@ -100,7 +100,7 @@ def _report(seed: int, lines: list[dict[str, Any]], result: dict[str, Any], wall
 
 
 def _curve(lines: list[dict[str, Any]]) -> str:
-    """Seconds of training and validation nats per character at each look, of the averaged weights before calibration."""
+    """Seconds of training and validation nats per character at each look, of the averaged weights, calibrated."""
     *looks, last = lines
     per_character = last["valid"]["nats_per_character"] / last["valid"]["nats_per_symbol"]
     read = [look for look in looks if look["valid_nats"]]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from seqgen.confidence import MOST_SYMBOLS, Confidence, can_learn, spread
 from seqgen.errors import DataError
 from seqgen.machine import DTYPES
 from seqgen.models import Batch, Model
@@ -140,17 +141,50 @@ def _baselines(split: Split, tokenizer: Tokenizer) -> dict[str, float]:
     return {baseline: bits * in_bits for baseline, bits in split.baselines.items()}
 
 
-def validation_nats(model: Model, split: Split, symbols: int, dtype: str) -> float:
-    """Nats per symbol over so many symbols of a split: the look that training takes now and then."""
-    return READINGS[model.name].look(model, split, symbols, dtype)
+def validation_nats(model: Model, split: Split, symbols: int, dtype: str, *, calibrated: bool = False) -> float:
+    """Nats per symbol over so many symbols of a split: the look that training takes now and then.
+
+    Args:
+        model: in evaluation mode.
+        split: the validation text.
+        symbols: of it, from its beginning.
+        dtype: of the arithmetic.
+        calibrated: as sure of them as it may be, as kept weights are made (`confidence.py`), so that weights are compared by what
+            they will cost then. Replies are not calibrated.
+    """
+    return READINGS[model.name].look(model, split, symbols, dtype, calibrated)
 
 
-def _look_at_stream(model: Model, split: Split, symbols: int, dtype: str) -> float:
-    return float(predict(model, split.ids[: symbols + 1], dtype=dtype).nats.mean())
+def _look_at_stream(model: Model, split: Split, symbols: int, dtype: str, calibrated: bool) -> float:
+    ids = split.ids[: symbols + 1]
+    if calibrated:
+        return _confidence(model, ids, dtype).nats_per_symbol
+    return float(predict(model, ids, dtype=dtype).nats.mean())
 
 
-def _look_at_pairs(model: Model, split: Split, symbols: int, dtype: str) -> float:
+def _look_at_pairs(model: Model, split: Split, symbols: int, dtype: str, calibrated: bool) -> float:
     return float(read_pairs(model, split, symbols, dtype).nats.mean())
+
+
+def learn_confidence(model: Model, ids: npt.NDArray[Any], most: int) -> float:
+    """The factor of all logits at which a text that the model has not seen needs the fewest nats; 1 where the text is too short.
+
+    Args:
+        model: in evaluation mode.
+        ids: the text, as one stream.
+        most: symbols that are read.
+    """
+    if not can_learn(most, len(ids) - 1):
+        return 1.0
+    return _confidence(model, spread(ids, min(most, MOST_SYMBOLS) + 1), "float32").factor
+
+
+@torch.inference_mode()
+def _confidence(model: Model, ids: npt.NDArray[Any], dtype: str) -> Confidence:
+    confidence = Confidence(len(ids) - 1)
+    for read in predictions(model, ids, dtype=dtype):
+        confidence.add(read)
+    return confidence
 
 
 @torch.inference_mode()
@@ -293,7 +327,7 @@ class Reading(NamedTuple):
         [Model, Tokenizer, Split, str, int | None, npt.NDArray[np.float64] | None],
         Evaluation,
     ]
-    look: Callable[[Model, Split, int, str], float]
+    look: Callable[[Model, Split, int, str, bool], float]
 
 
 READINGS = {

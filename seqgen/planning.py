@@ -26,6 +26,8 @@ FINAL_LOOK_SHARE = 0.04
 """Share of a timed run that the final evaluation may take; a larger validation text is then read in part."""
 FINAL_LOOK_LEAST = 8192
 """Symbols of validation text that it reads in any case."""
+COMPARING = 0.3
+"""Seconds to compare how sure a network may be, at most: of how many logits that is done is bounded (`confidence.py`)."""
 REMEMBERING, LEARNING = 1.5e-5, 7e-5
 """Seconds that a symbol of validation text takes to be remembered, and to be learned to recall from; roughly."""
 
@@ -117,7 +119,7 @@ def plan_end(
     if symbols * reading > FINAL_LOOK_SHARE * seconds:
         symbols = min(symbols, max(FINAL_LOOK_LEAST, int(FINAL_LOOK_SHARE * seconds / reading)))
     learned = min(settings.recall_symbols, symbols)
-    sure = min(learned, MOST_SYMBOLS) * (reading + LEARNING)
+    sure = min(learned, MOST_SYMBOLS) * reading + (COMPARING if learned else 0.0)
     return symbols, WIND_UP + symbols * (reading + REMEMBERING) + learned * (reading + LEARNING) + sure
 
 

@@ -166,7 +166,7 @@ class ModelSettings:
     output_dropout: float = 0.0
     """Locked dropout on the last layer's output."""
     weight_dropout: float = 0.0
-    """Share of the recurrent weights that are zero for a window (Merity et al. 2018, section 2)."""
+    """Share of the recurrent weights that are zero for a window (Merity et al. 2018, section 2), to the next 256th."""
     label_smoothing: float = 0.0
     """Replies: share of the probability that training wants spread over all symbols (Szegedy et al. 2016, section 7)."""
     matching: float = 0.0
@@ -243,7 +243,7 @@ class TrainingSettings:
     sentences only when it knows them by heart. Then there is no patience."""
     recall_symbols: int = 100_000
     """Symbols of the validation text at most from which it learns, once it is trained, how sure it may be, and what it is to make
-    of what stood in the document before (0: neither)."""
+    of what stood in the document before (0: neither; else looks compare weights as sure as they may be, too)."""
     dtype: str = "float32"
     """Arithmetic of the matrix products in training: `float32` or `bfloat16` (autocast). Where not set: whichever is faster."""
     kernels: str = "torch"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqgen.alphabet import Registers
 from seqgen.checkpoint import TrainingState
-from seqgen.confidence import calibrated_nats
+from seqgen.confidence import can_learn
 from seqgen.corpus import Corpus
 from seqgen.errors import CheckpointError, TrainingError, UsageError
 from seqgen.evaluation import validation_nats
@@ -24,7 +24,6 @@ from seqgen.models import MODELS, Model
 from seqgen.optimizers import OPTIMIZERS, Optimizer
 from seqgen.pacing import Course
 from seqgen.recipe import MOST_STEPS, Recipe
-from seqgen.splits import Split
 from seqgen.tokenizers import alphabet_of
 
 
@@ -153,7 +152,10 @@ class Trainer:
         valid = self.corpus.splits["valid"]
         nats = None
         if len(valid) > 1:
-            nats = self._validation_nats(valid)
+            self._judge.load_state_dict(self.averaged)
+            calibrated = can_learn(settings.recall_symbols, len(valid) - 1)  # as the kept weights will be
+            symbols, dtype = settings.evaluate_symbols, settings.dtype
+            nats = validation_nats(self._judge.eval(), valid, symbols, dtype, calibrated=calibrated)
         if nats is None or nats < counters.best_nats:
             counters.best_nats, counters.best_step, counters.looks_since_best = nats or math.inf, counters.step, 0
             self.best = {name: tensor.clone() for name, tensor in self.averaged.items()}
@@ -170,14 +172,6 @@ class Trainer:
         )
         counters.nats, counters.batches = 0.0, 0
         return look
-
-    def _validation_nats(self, valid: Split) -> float:
-        """Of the averaged weights, as sure as they may be where the kept ones will be made so."""
-        settings = self.recipe.training
-        self._judge.load_state_dict(self.averaged)
-        if settings.recall_symbols:
-            return calibrated_nats(self._judge.eval(), valid.ids[: settings.evaluate_symbols + 1], settings.dtype)
-        return validation_nats(self._judge.eval(), valid, settings.evaluate_symbols, settings.dtype)
 
     def change_course(self, course: Course) -> None:
         """Gives the rest of the run another course, and remembers it; patience begins anew."""

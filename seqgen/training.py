@@ -17,12 +17,11 @@ from typing import Any
 from torch import Tensor
 
 from seqgen.checkpoint import RECALL
-from seqgen.confidence import learn_confidence
 from seqgen.corpus import Corpus
 from seqgen.decoding.rules import RuleSettings
 from seqgen.defaults import describe
 from seqgen.errors import CheckpointError
-from seqgen.evaluation import look_back
+from seqgen.evaluation import learn_confidence, look_back
 from seqgen.generation import generate
 from seqgen.machine import prepare_training, torch_settings
 from seqgen.manifest import LOSS_PLOT, METRICS, RESUME, TIMING, Manifest, read_lines
@@ -439,7 +438,7 @@ class _Session:
         then."""
         model, split = self._model(trainer, trainer.kept), self.corpus.splits["valid"]
         if most := trainer.recipe.training.recall_symbols:
-            model.scale_logits(learn_confidence(model, split.ids[: most + 1]))
+            model.scale_logits(learn_confidence(model, split.ids, most))
         valid = look_back(model, self.corpus.tokenizer, split, most, symbols=self.final_symbols)
         recall = {} if model.recall is None else {RECALL: model.recall}
         return valid, {**model.state_dict(), **recall}

@@ -106,6 +106,8 @@ def keep_mask(shape: tuple[int, ...] | torch.Size, dropout: float, noise: torch.
 def keep_bytes(shape: torch.Size, dropout: float, noise: torch.Generator) -> Tensor:
     """The same for matrices of weights: each is kept by what a byte says, since to draw a number for each of so many takes long.
     So the share that is dropped is a whole number of 256ths, at least one."""
+    if noise.device.type != "cpu":  # where numbers are drawn side by side, and not all devices draw 64 bits
+        return keep_mask(shape, dropout, noise)
     dropped = min(max(round(256 * dropout), 1), 255)
     words = torch.empty(math.ceil(shape.numel() / 8), dtype=torch.int64, device=noise.device)
     words.random_(torch.iinfo(torch.int64).min, None, generator=noise)  # all of their 64 bits
