@@ -5,6 +5,7 @@ Pure arithmetic on seconds and steps; the clock is handed in.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +129,9 @@ class Pacer:
     def __init__(self, deadline: float, began: float, first_step: int) -> None:
         self.deadline, self.began, self.first_step = deadline, began, first_step
         self.reserve = WIND_UP
-        """Seconds kept for what comes after the last step."""
+        """Seconds kept for what comes after the last step, on a machine as fast as when it was planned."""
+        self.planned_step = math.inf
+        """Seconds that a step took then."""
         self.look = 0.0
         """Seconds that the latest look at the validation text took; there is one behind the last step, too."""
         self._checked = -1.0
@@ -144,7 +147,8 @@ class Pacer:
         since_step, since = self._since or (self.first_step, self.began)
         step_seconds = (now - since) / (step - since_step)  # lately: what was before says little on a shared machine
         self._checked, self._since = due, (step, now)
-        left = self.deadline - self.reserve - self.look - now
+        slower = max(1.0, step_seconds / self.planned_step)
+        left = self.deadline - WIND_UP - (self.reserve - WIND_UP) * slower - self.look - now
         tolerance = TOLERANCE * whole
         if due >= LATE:
             tolerance = min(tolerance, max(LATE_TOLERANCE, self.look) / step_seconds)

@@ -266,7 +266,7 @@ class _Session:
         if not seconds:
             return trainer, None
         pacer = Pacer(deadline, now, trainer.counters.step)
-        pacer.reserve = reserve
+        pacer.reserve, pacer.planned_step = reserve, step_seconds
         return trainer, pacer
 
     def _trainer(self, recipe: Recipe) -> Trainer:

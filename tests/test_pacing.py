@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.errors import UsageError
-from seqgen.pacing import LATE_TOLERANCE, RESUME_PROGRESS, Budget, Course, Pacer, looks_for, plan, prolong
+from seqgen.pacing import LATE_TOLERANCE, RESUME_PROGRESS, WIND_UP, Budget, Course, Pacer, looks_for, plan, prolong
 from seqgen.recipe import TrainingSettings
 
 SECOND = 1.0
@@ -215,6 +215,18 @@ def test_time_is_kept_for_the_look_that_a_correction_brings_and_for_the_last_one
     course = pacer.correct(TrainingSettings(steps=2000), 1000, 60 * SECOND)
     assert course is not None
     assert course["steps"] == 1000 + int((100 - pacer.reserve - 60 - 2 * 3) / 0.06)
+
+
+def test_more_time_is_kept_for_the_end_where_the_machine_has_become_slower_and_no_less_where_faster() -> None:
+    def kept(step_seconds: float) -> float:
+        pacer = Pacer(1000 * SECOND, 0.0, 0)
+        pacer.reserve, pacer.planned_step = 40 * SECOND, 0.05
+        course = pacer.correct(TrainingSettings(steps=1_000_000), 2000, 2000 * step_seconds)
+        assert course is not None
+        return (1000 - int(course["steps"]) * step_seconds) * SECOND
+
+    assert kept(0.05) == pytest.approx(40, abs=0.1) == kept(0.02)
+    assert kept(0.1) == pytest.approx(2 * 40 - WIND_UP, abs=0.2)
 
 
 @given(factor=st.floats(0.05, 20), noise=st.floats(0, 0.5), steps=st.integers(50, 400))
