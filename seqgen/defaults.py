@@ -60,8 +60,9 @@ DROPOUT, AGAIN_DROPOUT = 0.11, 0.035
 """For each doubling of the times that a text is read, from five times up; and from `READ_AGAIN` times up, where weights are
 dropped, too."""
 MOST_DROPOUT = 0.6
-READ_AGAIN, WEIGHT_DROPOUT, MOST_WEIGHT_DROPOUT = 10.0, 0.133, 0.5
-"""Times that a text is read, above which recurrent weights are dropped; how many of them for each doubling; and at most."""
+READ_AGAIN, WEIGHT_DROPOUT, MOST_BOTH = 10.0, 0.133, 0.4
+"""Times that a text is read, above which recurrent weights are dropped; how many of them for each doubling; and at most, as of
+the other dropout beside them: with more of either a network learns too little."""
 MOST_FORMS = 4.0
 """More forms than this, of those that are not alike, save no more dropout."""
 SHORT_TEXT = 100_000
@@ -317,10 +318,10 @@ def choose_dropout(epochs: float, symbols: float, forms: Forms = ONE_FORM) -> fl
         symbols /= max(1.0, forms.number)
     read = _times_read(epochs, forms)
     shorter = max(1.0, SHORT_TEXT / max(1.0, symbols)) ** 0.125
-    dropout = DROPOUT * math.log2(max(1.0, read / 5))
-    if not forms.alike and read > READ_AGAIN:
-        dropout = DROPOUT * math.log2(READ_AGAIN / 5) + AGAIN_DROPOUT * math.log2(read / READ_AGAIN)
-    return round(_between(dropout * shorter, 0.0, MOST_DROPOUT), 3)
+    if forms.alike or read <= READ_AGAIN:
+        return round(_between(DROPOUT * math.log2(max(1.0, read / 5)) * shorter, 0.0, MOST_DROPOUT), 3)
+    dropout = DROPOUT * math.log2(READ_AGAIN / 5) + AGAIN_DROPOUT * math.log2(read / READ_AGAIN)
+    return round(_between(dropout * shorter, 0.0, MOST_BOTH), 3)
 
 
 def choose_weight_dropout(epochs: float, forms: Forms = ONE_FORM) -> float:
@@ -334,7 +335,7 @@ def choose_weight_dropout(epochs: float, forms: Forms = ONE_FORM) -> float:
     if forms.alike:
         return 0.0
     share = WEIGHT_DROPOUT * math.log2(max(1.0, _times_read(epochs, forms) / READ_AGAIN))
-    return round(_between(share, 0.0, MOST_WEIGHT_DROPOUT), 3)
+    return round(_between(share, 0.0, MOST_BOTH), 3)
 
 
 def _times_read(epochs: float, forms: Forms) -> float:

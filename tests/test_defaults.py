@@ -220,7 +220,7 @@ def test_dropout_begins_where_a_text_is_read_often_and_grows_with_every_reading(
         0.11,
         0.145,
         0.18,
-        0.6,
+        0.4,
     ]
     apart = [choose_dropout(20, 10**6, Forms(number)) for number in (0.5, 1, 2, 4, 12)]
     assert apart == [0.145, 0.145, 0.11, 0, 0]
@@ -237,7 +237,7 @@ def test_weights_are_dropped_where_a_text_is_read_again_and_again_but_not_of_mus
         0.133,
         0.266,
         0.399,
-        0.5,
+        0.4,
     ]
     apart = [choose_weight_dropout(40, Forms(number)) for number in (0.5, 1, 2, 4, 12)]
     assert apart == [0.266, 0.266, 0.133, 0, 0]
