@@ -384,18 +384,24 @@ def test_a_second_training_into_one_folder_is_refused(corpus_file: Path) -> None
     assert refused
 
 
-def test_the_pace_is_told_how_long_a_look_takes(corpus_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pace_is_told_how_long_a_look_takes_and_how_long_a_step_did_when_its_end_was_planned(
+    corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[float] = []
+    planned: set[float] = set()
     correct = Pacer.correct
 
     def recorded(self: Pacer, settings: TrainingSettings, step: int, now: float) -> Course | None:
         told.append(self.look)
+        planned.add(self.planned_step)
         return correct(self, settings, step, now)
 
     monkeypatch.setattr(Pacer, "correct", recorded)
-    outcome = train(corpus_file, time="3s")
+    outcome = train(corpus_file, time="6s")
     assert told[0] == 0
     assert 0 < told[-1] < outcome.seconds
+    (step_seconds,) = planned
+    assert 0 < step_seconds < 20 * outcome.seconds / outcome.steps  # its trial may be slow
 
 
 def test_a_timed_run_becomes_steps_and_reports_them(corpus_file: Path) -> None:
