@@ -437,7 +437,9 @@ class _Session:
         """How sure the kept weights may be, what they are to recall of a document, and how well they predict the validation text
         then."""
         model, split = self._model(trainer, trainer.kept), self.corpus.splits["valid"]
-        if most := trainer.recipe.training.recall_symbols:
+        replies = self.modality.sequences is not None  # that have no use for either
+        most = 0 if replies else trainer.recipe.training.recall_symbols
+        if most:
             model.scale_logits(learn_confidence(model, split.ids, most))
         valid = look_back(model, self.corpus.tokenizer, split, most, symbols=self.final_symbols)
         recall = {} if model.recall is None else {RECALL: model.recall}

@@ -14,7 +14,7 @@ from torch import nn
 
 from seqgen.alphabet import NOBODY, Alphabet, Meaning, registers_of
 from seqgen.models import CELLS, MODELS, Batch, LanguageModel, State
-from seqgen.models.layers import RecurrentLayer, keep_bytes, keep_mask
+from seqgen.models.layers import RecurrentLayer, keep_mask, weight_mask
 from seqgen.recipe import ModelSettings
 
 SYMBOLS = 11
@@ -115,7 +115,7 @@ def test_a_dropped_recurrent_weight_gets_no_gradient() -> None:
     layer = model.recurrent_layers()[0]
     noise = torch.Generator()
     noise.set_state(model.noise.get_state())
-    mask = keep_bytes(layer.recurrent.shape, 0.5, noise)
+    mask = weight_mask(layer.recurrent.shape, 0.5, noise)
     nats, _ = model.loss(window(), model.zero_state(3))
     nats.sum().backward()  # type: ignore[no-untyped-call]
     assert layer.recurrent.grad is not None
@@ -135,7 +135,7 @@ def test_locked_dropout_uses_one_mask_for_all_steps_of_a_window() -> None:
     assert bool((dropped == dropped[0]).all())
 
 
-@pytest.mark.parametrize("keep", [keep_mask, keep_bytes])
+@pytest.mark.parametrize("keep", [keep_mask, weight_mask])
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.99])
 def test_dropout_keeps_the_mean(keep: Callable[..., torch.Tensor], share: float) -> None:
     mask = keep(torch.Size((1999, 301)), share, torch.Generator().manual_seed(1))
@@ -147,13 +147,13 @@ def test_dropout_keeps_the_mean(keep: Callable[..., torch.Tensor], share: float)
 
 @pytest.mark.parametrize(("share", "dropped"), [(1e-9, 1), (0.999999, 255)])
 def test_a_share_that_no_byte_says_is_neither_nothing_nor_all(share: float, dropped: int) -> None:
-    mask = keep_bytes(torch.Size((1 << 18,)), share, torch.Generator().manual_seed(1))
+    mask = weight_mask(torch.Size((1 << 18,)), share, torch.Generator().manual_seed(1))
     assert (mask == 0).float().mean().item() == pytest.approx(dropped / 256, rel=0.1)
 
 
 def test_bytes_that_are_drawn_together_say_different_things() -> None:
     noise = torch.Generator().manual_seed(1)
-    first, second = (keep_bytes(torch.Size((100_000, 8)), 0.5, noise) > 0 for _ in range(2))
+    first, second = (weight_mask(torch.Size((100_000, 8)), 0.5, noise) > 0 for _ in range(2))
     for one, other in [(first, second), *itertools.combinations(first.unbind(1), 2)]:
         assert abs((one == other).float().mean().item() - 0.5) < 0.01
 

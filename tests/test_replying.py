@@ -26,6 +26,7 @@ from seqgen.decoding.rules import RuleSettings
 from seqgen.errors import CheckpointError, DataError, UsageError
 from seqgen.manifest import MANIFEST
 from seqgen.models import ReplyModel
+from seqgen.recipe import TrainingSettings
 from seqgen.reply_evaluation import ComparisonSettings
 from seqgen.replying import BEAM, FLUENCY_BY_HEART, Replier, ReplySettings, _unlike, _usual
 from seqgen.searching import Found
@@ -205,6 +206,14 @@ def test_what_was_begun_for_them_does_not_favour_short_replies(
 @pytest.mark.parametrize("seed", [-1, 1 << 63, 1 << 70])
 def test_every_number_seeds_what_is_drawn(drawing: Loaded, seed: int) -> None:
     assert drawing.reply("Where is the rope?", ReplySettings(random_seed=seed))
+
+
+def test_the_usual_number_of_symbols_to_recall_may_be_named_though_replies_recall_nothing(run: Run) -> None:
+    write_tsv("a.tsv")
+    small = ["--threads", "1", "--kind", "replies", "--set", "model.hidden=32", "--steps", "2"]
+    result = run("train", "a.tsv", *small, "--set", f"training.recall_symbols={TrainingSettings().recall_symbols}")
+    assert result.code == 0, result.err
+    assert seqgen.load("a").replier().model.recall is None
 
 
 def test_few_pairs_are_known_by_heart_in_the_end_and_that_is_said(run: Run) -> None:

@@ -87,7 +87,7 @@ class RecurrentLayer(nn.Module):
         """
         recurrent: Tensor = self.recurrent
         if noise is not None and self.weight_dropout > 0:
-            recurrent = recurrent * keep_bytes(recurrent.shape, self.weight_dropout, noise)
+            recurrent = recurrent * weight_mask(recurrent.shape, self.weight_dropout, noise)
         weights = Weights(self.input, recurrent, self.input_bias, self.recurrent_bias)
         if self.compiled and self.training:
             return self.cell.run_compiled(inputs, state, weights)
@@ -103,9 +103,9 @@ def keep_mask(shape: tuple[int, ...] | torch.Size, dropout: float, noise: torch.
     return (torch.rand(shape, generator=noise, device=noise.device) >= dropout).float().div_(1 - dropout)
 
 
-def keep_bytes(shape: torch.Size, dropout: float, noise: torch.Generator) -> Tensor:
-    """The same for matrices of weights: each is kept by what a byte says, since to draw a number for each of so many takes long.
-    So the share that is dropped is a whole number of 256ths, at least one."""
+def weight_mask(shape: torch.Size, dropout: float, noise: torch.Generator) -> Tensor:
+    """What `keep_mask` is, for matrices of weights: each is kept by what a byte says, since to draw a number for each of so many
+    takes long. So the share that is dropped is a whole number of 256ths, at least one."""
     if noise.device.type != "cpu":  # where numbers are drawn side by side, and not all devices draw 64 bits
         return keep_mask(shape, dropout, noise)
     dropped = min(max(round(256 * dropout), 1), 255)
