@@ -26,6 +26,9 @@ from seqgen.pacing import Course
 from seqgen.recipe import MOST_STEPS, Recipe
 from seqgen.tokenizers import alphabet_of
 
+FOLLOWING = ("averaged", "best")
+"""Groups of a training state that hold the model's weights as they were: before the first step they are these, and left out."""
+
 
 @dataclass
 class Counters:
@@ -185,6 +188,9 @@ class Trainer:
             **self._groups(),
             **{f"optimizer{number}": _pack(optimizer) for number, optimizer in enumerate(self.optimizers)},
         }
+        if self.counters.step == 0:  # a run waits for its first save before its first step
+            for name in FOLLOWING:
+                del groups[name]
         tensors = {f"{group}/{name}": tensor for group, members in groups.items() for name, tensor in members.items()}
         return TrainingState(tensors, dataclasses.asdict(self.counters))
 
@@ -213,6 +219,9 @@ class Trainer:
         recipe = self.recipe.replace(steps=counters.steps, schedule=counters.schedule)
         if counters.step > counters.steps:
             raise ValueError("it is beyond its last step")
+        if counters.step == 0:
+            for name in FOLLOWING:
+                groups.setdefault(name, {member: tensor.clone() for member, tensor in groups.get("model", {}).items()})
         for name, own in self._groups().items():
             # Between windows a hidden state is of the numbers that the window was computed with, and at first of float32.
             also = DTYPES[self.recipe.training.dtype] if name == "hidden" else None

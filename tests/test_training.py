@@ -31,7 +31,7 @@ from seqgen.native import windows
 from seqgen.pacing import Course, Pacer, bend
 from seqgen.recipe import Recipe, TrainingSettings, merge
 from seqgen.saving import CheckpointWriter
-from seqgen.trainer import Trainer
+from seqgen.trainer import FOLLOWING, Trainer
 from tests.interrupts import CtrlC
 from tests.texts import verse
 
@@ -145,6 +145,23 @@ def test_a_trainer_of_bfloat16_goes_on_bit_for_bit(corpus_file: Path, cell: str,
     assert_same(whole.state(), resumed.state())  # also before a step, or it would be saved as another state
     for trainer in (whole, resumed):
         advance(trainer, 6)
+    assert_same(whole.state(), resumed.state())
+
+
+def test_before_the_first_step_a_state_holds_the_weights_once(corpus_file: Path) -> None:
+    whole, resumed = trainer_for(corpus_file), trainer_for(corpus_file)
+    once = copy.deepcopy(whole.state())
+    assert not any(name.startswith(FOLLOWING) for name in once.tensors)
+    copies = {f"{group}/{name}": tensor.clone() for group in FOLLOWING for name, tensor in whole.averaged.items()}
+    for state in (TrainingState({**once.tensors, **copies}, once.values), once):  # seqgen wrote the first, too
+        advance(resumed, 6)
+        resumed.restore(copy.deepcopy(state))
+        assert_same(whole.state(), resumed.state())
+        for name, tensor in whole.averaged.items():
+            assert torch.equal(resumed.averaged[name], tensor) and torch.equal(resumed.best[name], tensor)
+    for trainer in (whole, resumed):
+        advance(trainer, 6)
+    assert any(name.startswith(FOLLOWING) for name in whole.state().tensors)
     assert_same(whole.state(), resumed.state())
 
 
