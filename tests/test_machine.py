@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,14 +21,36 @@ class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in names]
 if sys.argv[1] == "prepared":
     prepare_training()
-block = torch.ones(30 << 18)  # 30 MB, more than any before, so that glibc has not yet learned to keep as much
-del block
+# 30 MB each, more than any before, so that glibc has not yet learned to keep as much; in all more than is in large pages
+blocks = [torch.ones(30 << 18) for _ in range(12)]
+del blocks
 look = ctypes.CDLL(None).mallinfo2
 look.restype = Info
 print(look().fordblks)
 """
 """Prints the bytes of freed memory that the process still holds: asked of the C library, since not every kernel counts the
 pages that it fetches."""
+
+LARGE = """
+import json, sys
+import torch
+from pathlib import Path
+from seqgen.machine import prepare_training
+for _ in range(int(sys.argv[1])):
+    prepare_training()
+block = torch.ones(20 << 18)
+heaps, size = [], 0
+for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+    name, *values = line.split()
+    if name == "Size:":
+        size = int(values[0]) >> 10
+    if name == "VmFlags:" and "hg" in values and size > 1:
+        heaps.append((size, start <= block.data_ptr() + block.nbytes // 2 < end))
+    if "-" in name:
+        start, end = (int(part, 16) for part in name.split("-"))
+print(json.dumps(heaps))
+"""
+"""Prints the stretches of memory for which large pages are asked: megabytes, and whether a block of 20 MB lies there."""
 
 TRAINED = """
 import sys
@@ -46,7 +69,15 @@ def _run(code: str, *arguments: str) -> str:
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only glibc since 2.33 says what it keeps")
 def test_freed_memory_is_kept_and_not_fetched_again_page_by_page() -> None:
-    assert int(_run(KEPT, "prepared")) > 30_000_000 > 10_000_000 > int(_run(KEPT, "plain"))
+    assert int(_run(KEPT, "prepared")) > 360_000_000 > 10_000_000 > int(_run(KEPT, "plain"))
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="this system has no large pages")
+def test_what_a_training_computes_with_lies_in_large_pages() -> None:
+    assert _run(LARGE, "0") == "[]"
+    once, again = (json.loads(_run(LARGE, times)) for times in ("1", "3"))
+    for ((megabytes, used),) in (once, again):  # the heap does not grow with each training of a process
+        assert used and 250 <= megabytes <= 280
 
 
 def test_a_training_does_not_load_the_compiler_of_torch(tmp_path: Path) -> None:
