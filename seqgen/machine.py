@@ -89,34 +89,40 @@ def prepare_training() -> None:
 def _keep_freed_memory() -> None:
     """By default every large block goes back to the system and comes again page by page, filled with zeros: as much work as
     a third of the backward pass of a small model, at each step. Only glibc can be told so."""
-    if platform.libc_ver()[0] == "glibc":
-        with contextlib.suppress(OSError, AttributeError):
-            library = ctypes.CDLL(None)
+    with contextlib.suppress(OSError, AttributeError):
+        if library := _glibc():
             library.mallopt(_MMAP_THRESHOLD, LARGEST_KEPT)
             library.mallopt(_TRIM_THRESHOLD, MOST_KEPT)
 
 
 @functools.cache
 def _use_large_pages() -> None:
-    """A step touches some hundred megabytes, and where each of these is found takes a processor up to a tenth of its time in
-    pages of 4 kB, in a virtual machine above all. Linux gives larger ones to those who ask; here the C library's heap grows at
-    once, so that it can be asked for."""
-    if platform.libc_ver()[0] != "glibc":
-        return
+    """A step touches some hundred megabytes. To find them takes a processor up to 7 % of it where they are in pages of 4 kB, in a
+    virtual machine above all; Linux gives larger ones to memory for which they are asked. So the C library's heap grows at once,
+    and once in a process, and they are asked for that."""
     with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
+        library = _glibc()
+        if library is None:
+            return
         library.malloc.restype = library.sbrk.restype = ctypes.c_void_p
         library.malloc.argtypes, library.sbrk.argtypes = [ctypes.c_size_t], [ctypes.c_ssize_t]
         library.free.argtypes = [ctypes.c_void_p]
         library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
         library.mallopt(_TOP_PAD, LARGE_PAGED)
         start = library.sbrk(0) or 0
-        library.free(library.malloc(LARGEST_KEPT // 2))
+        library.free(
+            library.malloc(LARGEST_KEPT // 2)
+        )  # more than lies free, and not so much that it gets a place of its own
         end = library.sbrk(0) or 0
         library.mallopt(_TOP_PAD, _DEFAULT_TOP_PAD)
         first, last = -(-start // LARGE_PAGE) * LARGE_PAGE, end // LARGE_PAGE * LARGE_PAGE
         if first < last:  # not where a limit keeps the heap from growing
             library.madvise(first, last - first, _MADV_HUGEPAGE)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library, where it is the one whose memory can be told how to behave."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def _leave_compiler_alone() -> None:

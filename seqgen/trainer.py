@@ -221,7 +221,7 @@ class Trainer:
             raise ValueError("it is beyond its last step")
         if counters.step == 0:
             for name in FOLLOWING:
-                groups.setdefault(name, {member: tensor.clone() for member, tensor in groups.get("model", {}).items()})
+                groups[name] = {member: tensor.clone() for member, tensor in groups.get("model", {}).items()}
         for name, own in self._groups().items():
             # Between windows a hidden state is of the numbers that the window was computed with, and at first of float32.
             also = DTYPES[self.recipe.training.dtype] if name == "hidden" else None

@@ -140,9 +140,8 @@ def test_a_ban_reaches_over_the_border_of_the_seed(model: Loaded, way: str) -> N
 
 def test_no_document_ends_before_the_least_length(tmp_path: Path, way: str) -> None:
     (tmp_path / "lines.txt").write_text("\n".join(["a b c", "b c a", "c a b d"] * 200), encoding="utf-8")
-    undropped = dict.fromkeys(
-        ("hidden_dropout", "output_dropout", "weight_dropout"), 0.0
-    )  # it is to know where lines end
+    # nothing is dropped: it is to know where lines end
+    undropped = dict.fromkeys(("hidden_dropout", "output_dropout", "weight_dropout"), 0.0)
     settled = {**SMALL, "model": {**SMALL["model"], **undropped}, "corpus": {"documents": "line"}}
     outcome = seqgen.train(tmp_path / "lines.txt", steps=150, settings=settled, out=tmp_path / "model")
     lines = seqgen.load(outcome.checkpoint)
